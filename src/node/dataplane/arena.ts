@@ -6,7 +6,7 @@
  *     peer slot, 192 bytes, one for each *active* peer (idle peers hold none)
  *       0  W endpoint sockaddr 28, family 0 for none
  *      32  W current, 36 W previous, 40 W next: keypair slot + 1, 0 for none
- *      44  M peer number
+ *      44  W peer number
  *      48  W epoch of `checkAt` for which the main thread was already woken
  *      52  M epoch of `checkAt`
  *      64  W last authenticated packet received      88  W last data sent
@@ -79,6 +79,7 @@ export const VNET_HEADER_BYTES = 10;
 
 /** Settings read at start. */
 export interface Sizes {
+  /** A power of two, at most 16,384. */
   readonly activePeers: number;
   /** A power of two. */
   readonly flows: number;
@@ -102,6 +103,8 @@ export interface Layout {
   readonly tunRead: number;
   readonly txOut: number;
   readonly rxIn: number;
+  /** Where a datagram of a joined run goes that does not start at a multiple of 4. */
+  readonly rxAligned: number;
   readonly rxOut: number;
   readonly iovecs: number;
   readonly vnet: number;
@@ -141,6 +144,7 @@ export function layOut(sizes: Sizes): Layout {
     tunRead: region(65_536 + 256),
     txOut: region(TX_OUT_BYTES),
     rxIn: region(RX_IN_BYTES + 256),
+    rxAligned: region(RX_IN_BYTES + 256),
     rxOut: region(RX_OUT_BYTES),
     iovecs: region(IOVECS_BYTES),
     vnet: region(64),

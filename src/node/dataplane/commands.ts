@@ -18,7 +18,7 @@ export type Command =
   /** The peer gets an (empty) slot. */
   | { readonly type: 'activate'; readonly peer: number; readonly slot: number }
   /** The slot's keypairs are unnamed (the main thread wipes and frees them after `released`), then the slot. */
-  | { readonly type: 'deactivate'; readonly slot: number }
+  | { readonly type: 'deactivate'; readonly peer: number; readonly slot: number }
   /** @property sockaddr 28 bytes */
   | { readonly type: 'endpoint'; readonly slot: number; readonly sockaddr: Uint8Array }
   /** `current`: we initiated; `next`: we answered, and wait for the first packet under it. */
@@ -54,8 +54,13 @@ export type Event =
   | { readonly type: 'confirmed'; readonly slot: number; readonly keypair: number }
   /** No peer slot names these keypairs any longer. */
   | { readonly type: 'released'; readonly keypairs: readonly number[] }
-  /** The slot is free again; these are the bytes it carried. */
-  | { readonly type: 'deactivated'; readonly slot: number }
+  /** The peer has no slot any longer; these are the bytes that it carried. */
+  | {
+      readonly type: 'deactivated';
+      readonly peer: number;
+      readonly bytesSent: number;
+      readonly bytesReceived: number;
+    }
   /** The worker no longer uses the descriptors of before. */
   | { readonly type: 'sockets' }
   /** The ring holds datagrams. */

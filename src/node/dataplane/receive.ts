@@ -1,0 +1,265 @@
+/**
+ * In: UDP -> open -> replay window -> allowed IPs (the source must be the peer's) -> filter -> GRO -> TUN.
+ *
+ * The kernel hands over up to 64 KiB of datagrams of one flow, joined (UDP GRO). Each is opened on its own;
+ * neighbours that belong together leave as one super-packet. Plaintexts stay in place until the joined packet
+ * is written, so nothing may overwrite one before `startBatch`.
+ *
+ * What is no transport data goes to the main thread. What cannot be authenticated is a counter: it gets no
+ * answer, moves no endpoint and touches no mark.
+ */
+
+import { SOCKADDR_BYTES } from '../../base/endpoint.ts';
+import { LAST_MINUTE_TIME, REJECT_AFTER_TIME } from '../../protocol/wireguard/constants.ts';
+import {
+  COOKIE_REPLY_BYTES,
+  INITIATION_BYTES,
+  RESPONSE_BYTES,
+  TRANSPORT_LEAST_BYTES,
+  TYPE,
+} from '../../protocol/wireguard/messages.ts';
+import { KEYPAIR, keypairAt, PEER, peerAt, RX_IN_BYTES } from './arena.ts';
+import type { Drop } from './commands.ts';
+import { ecnDecapsulate } from './ecn.ts';
+import type { UdpPort } from './ports.ts';
+import { EMPTY } from './ports.ts';
+import { ringWrite } from './ring.ts';
+import { FILTER_DROPS } from './rules.ts';
+import type { Shared } from './shared.ts';
+import { LAST_MINUTE_ASKED } from './slots.ts';
+
+/** One wake receives at most so many times, then lets the other direction run. */
+const RECEIVES_PER_WAKE = 16;
+
+const SOCKADDR_WORDS = SOCKADDR_BYTES / 4;
+/** By type. */
+const HANDSHAKE_BYTES: readonly number[] = [
+  0,
+  INITIATION_BYTES,
+  RESPONSE_BYTES,
+  COOKIE_REPLY_BYTES,
+];
+
+/** What the worker does about commands that may already be under way to it. */
+export type CatchUp = () => void;
+
+export class Receive {
+  readonly #shared: Shared;
+  readonly #catchUp: CatchUp;
+  readonly #confirmed: (peer: number, now: number) => void;
+  readonly #tell: () => void;
+  readonly #mask: number;
+  #now = 0;
+  #sourceAt = 0;
+  #ecn = 0;
+
+  packets = 0;
+
+  /**
+   * @param catchUp handles commands that were sent but not yet read: a peer may use a keypair sooner than its
+   *   announcement is read here
+   * @param confirmed a waiting keypair has become current, so waiting packets can go
+   */
+  constructor(shared: Shared, catchUp: CatchUp, confirmed: (peer: number, now: number) => void) {
+    this.#shared = shared;
+    this.#catchUp = catchUp;
+    this.#confirmed = confirmed;
+    this.#tell = () => shared.notify({ type: 'datagrams' });
+    this.#mask = shared.arena.layout.keypairs - 1;
+    shared.kernels.groStart(
+      shared.arena.layout.groScratch,
+      shared.arena.layout.iovecs,
+      shared.arena.layout.vnet,
+      shared.base,
+      shared.tun.uso,
+    );
+  }
+
+  /** Takes what the socket has, up to one wake's share. */
+  drain(udp: UdpPort, now: number): void {
+    const { arena, aead } = this.#shared;
+    const { rxIn } = arena.layout;
+    this.#now = now;
+    for (let receives = 0; receives < RECEIVES_PER_WAKE; receives++) {
+      const bytes = udp.receive(rxIn, RX_IN_BYTES);
+      // An error belongs to an earlier send (ICMP); the next call brings what came in.
+      if (bytes < 0) {
+        if (bytes === EMPTY) return;
+        continue;
+      }
+      const { segmentBytes, sourceAt, ecn } = udp.received;
+      this.#sourceAt = sourceAt;
+      this.#ecn = ecn;
+      aead.startBatch();
+      if ((segmentBytes & 3) === 0 || segmentBytes >= bytes) this.#run(rxIn, bytes, segmentBytes);
+      else this.#unaligned(rxIn, bytes, segmentBytes);
+      this.#write();
+    }
+  }
+
+  #run(at: number, bytes: number, segmentBytes: number): void {
+    for (let from = 0; from < bytes; from += segmentBytes)
+      this.#datagram(at + from, Math.min(segmentBytes, bytes - from));
+  }
+
+  /** Datagrams that do not start at multiples of 4 are moved, and written one by one. */
+  #unaligned(at: number, bytes: number, segmentBytes: number): void {
+    const { arena } = this.#shared;
+    const to = arena.layout.rxAligned;
+    for (let from = 0; from < bytes; from += segmentBytes) {
+      const length = Math.min(segmentBytes, bytes - from);
+      arena.u8.copyWithin(to, at + from, at + from + length);
+      this.#datagram(to, length);
+      this.#write();
+    }
+  }
+
+  #datagram(slot: number, length: number): void {
+    const type = this.#shared.arena.u32[slot >> 2] as number;
+    const drop =
+      type === TYPE.transport && length >= TRANSPORT_LEAST_BYTES
+        ? this.#transport(slot, length)
+        : this.#handOver(type, slot, length);
+    if (drop !== null) this.#shared.drops.add(drop);
+  }
+
+  #handOver(type: number, slot: number, length: number): Drop | null {
+    if (length < 4 || length !== HANDSHAKE_BYTES[type]) return 'in: malformed';
+    const { arena } = this.#shared;
+    const taken = ringWrite(arena, slot, length, this.#sourceAt, this.#tell);
+    return taken ? null : 'in: main thread busy';
+  }
+
+  #transport(slot: number, length: number): Drop | null {
+    const { arena, aead, kernels, slots } = this.#shared;
+    const { layout, u32, f64 } = arena;
+    const index = u32[(slot + 4) >> 2] as number;
+    const keypair = keypairAt(layout, index & this.#mask);
+    let at = this.#named(keypair, index);
+    if (at < 0) {
+      this.#catchUp();
+      at = this.#named(keypair, index);
+      if (at < 0) return 'in: unknown index';
+    }
+    const age = this.#now - (f64[(keypair + KEYPAIR.createdAt) >> 3] as number);
+    if (age >= REJECT_AFTER_TIME) return 'in: keypair expired';
+    const low = u32[(slot + 8) >> 2] as number;
+    const high = u32[(slot + 12) >> 2] as number;
+    const room = length - TRANSPORT_LEAST_BYTES;
+    const text = aead.open(keypair + KEYPAIR.receiveKey, slot, room, low, high);
+    if (text < 0) return 'in: forged';
+    if (!kernels.replayAccept(keypair + KEYPAIR.window, low, high)) return 'in: replayed';
+
+    this.packets++;
+    this.#roam(at);
+    slots.markReceived(at, this.#now, length, room > 0);
+    this.#keypairUsed(at, keypair, age);
+    return room > 0 ? this.#packet(at, text, room) : null;
+  }
+
+  /** The peer slot that names this keypair, or -1. */
+  #named(keypair: number, index: number): number {
+    const { layout, u32 } = this.#shared.arena;
+    if (u32[(keypair + KEYPAIR.ownIndex) >> 2] !== index) return -1;
+    const at = peerAt(layout, u32[(keypair + KEYPAIR.peerSlot) >> 2] as number);
+    const name = (keypair - layout.keypairsAt) / KEYPAIR.bytes + 1;
+    const named =
+      u32[(at + PEER.current) >> 2] === name ||
+      u32[(at + PEER.next) >> 2] === name ||
+      u32[(at + PEER.previous) >> 2] === name;
+    return named ? at : -1;
+  }
+
+  /** The peer is where its last authenticated packet came from (the paper, 2.1). */
+  #roam(at: number): void {
+    const { u32, u8 } = this.#shared.arena;
+    const endpoint = (at + PEER.endpoint) >> 2;
+    const source = this.#sourceAt >> 2;
+    for (let i = 0; i < SOCKADDR_WORDS; i++) {
+      if (u32[endpoint + i] === u32[source + i]) continue;
+      u8.copyWithin(at + PEER.endpoint, this.#sourceAt, this.#sourceAt + SOCKADDR_BYTES);
+      return;
+    }
+  }
+
+  #keypairUsed(at: number, keypair: number, age: number): void {
+    const { arena, slots, notify } = this.#shared;
+    const { layout, u32, f64 } = arena;
+    const name = (keypair - layout.keypairsAt) / KEYPAIR.bytes + 1;
+    if (u32[(at + PEER.next) >> 2] === name) {
+      slots.confirm(at);
+      this.#confirmed(u32[(at + PEER.number) >> 2] as number, this.#now);
+      return;
+    }
+    if (
+      age < LAST_MINUTE_TIME ||
+      f64[(keypair + KEYPAIR.rekeyAt) >> 3] === Number.POSITIVE_INFINITY
+    )
+      return;
+    const asked = u32[(keypair + KEYPAIR.asked) >> 2] as number;
+    if ((asked & LAST_MINUTE_ASKED) !== 0) return;
+    u32[(keypair + KEYPAIR.asked) >> 2] = asked | LAST_MINUTE_ASKED;
+    notify({ type: 'rekey', slot: slots.slotAt(at) });
+  }
+
+  /** Judges an opened packet and passes it on. `room` counts its padding too. */
+  #packet(at: number, text: number, room: number): Drop | null {
+    const { arena, allowedIps, kernels } = this.#shared;
+    const { u8, u32 } = arena;
+    const length = innerBytes(u8, text, room);
+    if (length === 0) return 'in: not an IP packet';
+    const ipv4 = (u8[text] as number) >> 4 === 4;
+    const owner = ipv4 ? allowedIps.lookup(u8, text + 12, 4) : allowedIps.lookup(u8, text + 8, 16);
+    if (owner !== u32[(at + PEER.number) >> 2]) return 'in: source not allowed';
+    if (this.#ecn !== 0 && !ecnDecapsulate(u8, text, this.#ecn))
+      return 'in: congestion mark on a packet that cannot carry it';
+    const verdict = kernels.filterIn(text, length, (this.#now / 1000) >>> 0);
+    if (verdict !== 0) return FILTER_DROPS[verdict] ?? 'in: filter malformed';
+    this.#deliver(text, length);
+    return null;
+  }
+
+  #deliver(text: number, length: number): void {
+    const { kernels, tun, base, arena } = this.#shared;
+    if (tun.vnetHeader) {
+      if (kernels.groAdd(text, length)) return;
+      this.#write();
+      kernels.groAdd(text, length);
+      return;
+    }
+    writeIovec(arena.u32, arena.layout.iovecs, base + text, length);
+    this.#wrote(tun.write(arena.layout.iovecs, 1));
+  }
+
+  /** Writes the joined packet that is pending, if any. */
+  #write(): void {
+    const { kernels, tun, arena } = this.#shared;
+    if (!tun.vnetHeader) return;
+    const iovecs = kernels.groFinish();
+    if (iovecs > 0) this.#wrote(tun.write(arena.layout.iovecs, iovecs));
+  }
+
+  #wrote(result: number): void {
+    if (result < 0) this.#shared.drops.add('tun: write refused');
+  }
+}
+
+/** The IP packet's own length, without padding; 0 where it is none or says more than is there. */
+function innerBytes(u8: Uint8Array, at: number, room: number): number {
+  const version = (u8[at] as number) >> 4;
+  const header = version === 4 ? 20 : 40;
+  if ((version !== 4 && version !== 6) || room < header) return 0;
+  const field = version === 4 ? at + 2 : at + 4;
+  const value = ((u8[field] as number) << 8) | (u8[field + 1] as number);
+  const length = version === 4 ? value : value + header;
+  return length < header || length > room ? 0 : length;
+}
+
+/** One struct iovec: address and length, 8 bytes each. */
+function writeIovec(u32: Uint32Array, at: number, address: number, length: number): void {
+  const word = at >> 2;
+  u32[word] = address >>> 0;
+  u32[word + 1] = (address / 4_294_967_296) >>> 0;
+  u32[word + 2] = length;
+  u32[word + 3] = 0;
+}

@@ -1,0 +1,297 @@
+/**
+ * Out: TUN -> allowed IPs -> filter (remembers the flow) -> segment -> seal -> UDP.
+ *
+ * Datagrams of equal size to one peer are written end to end and leave as one run, which the kernel splits
+ * (UDP GSO). The run that is being written:
+ *
+ *     txOut   | header 16 | sealed packet | tag 16 | header 16 | sealed packet | tag 16 | ...
+ *             ^ runAt       <--- segment --------->              runAt + runBytes ^
+ *
+ * A run ends when the peer, the ECN bits or the size change (a shorter datagram is its last), and where the
+ * kernel's bounds are reached. All runs are flushed before the memory is used again.
+ */
+
+import {
+  TRANSPORT_HEADER_BYTES,
+  TRANSPORT_LEAST_BYTES,
+  TYPE,
+} from '../../protocol/wireguard/messages.ts';
+import { KEYPAIR, PEER, TX_OUT_BYTES, VNET_HEADER_BYTES } from './arena.ts';
+import { ecnOf } from './ecn.ts';
+import { EMPTY, GONE } from './ports.ts';
+import type { Shared } from './shared.ts';
+import { REKEY_ASKED } from './slots.ts';
+import { SuperPacket } from './super-packet.ts';
+
+/** One wake reads at most so many packets and bytes, then lets the other direction run. */
+const READS_PER_WAKE = 64;
+const BYTES_PER_WAKE = 512 * 1024;
+
+/** What one UDP GSO send may carry (udp(7); the kernel's UDP_MAX_SEGMENTS). */
+const RUN_MOST_BYTES = 65_507;
+const RUN_MOST_DATAGRAMS = 64;
+
+/** Counters are exact float64 up to here; 2^60 of the paper is as far out of reach. */
+const REKEY_AFTER_MESSAGES = 2 ** 52;
+const REJECT_AFTER_MESSAGES = 2 ** 53 - 2 ** 14;
+
+const PACKET_MOST_BYTES = 65_535;
+const FULL_SUPER_PACKET = 8;
+const NO_PEER = -1;
+const NO_PACKET = -2;
+
+export class Transmit {
+  readonly #shared: Shared;
+  readonly #packetAt: number;
+  readonly #super: SuperPacket;
+
+  #runAt: number;
+  #runBytes = 0;
+  #runSegment = 0;
+  #runDatagrams = 0;
+  #runEcn = 0;
+  #runPeer = 0;
+  #runKeypair = 0;
+
+  #now = 0;
+  #routedPeer = -1;
+  readonly #routed = new Uint32Array(5);
+
+  packets = 0;
+
+  constructor(shared: Shared) {
+    this.#shared = shared;
+    this.#packetAt = shared.arena.layout.tunRead + 16;
+    this.#super = new SuperPacket(shared.arena, shared.kernels);
+    this.#runAt = shared.arena.layout.txOut;
+  }
+
+  /** Allowed IPs have changed. */
+  forgetRoute(): void {
+    this.#routedPeer = -1;
+    this.#routed.fill(0);
+  }
+
+  /** Reads what the TUN device has, up to one wake's share; false where the device is gone. */
+  drain(now: number): boolean {
+    const { tun } = this.#shared;
+    this.#now = now;
+    const header = tun.vnetHeader ? VNET_HEADER_BYTES : 0;
+    const at = this.#packetAt - header;
+    let bytes = 0;
+    for (let reads = 0; reads < READS_PER_WAKE && bytes < BYTES_PER_WAKE; reads++) {
+      const read = tun.read(at, header + PACKET_MOST_BYTES);
+      if (read < 0) {
+        if (read === GONE) return false;
+        if (read === EMPTY) break;
+        continue;
+      }
+      bytes += read;
+      this.#packet(this.#packetAt, read - header);
+    }
+    this.flush();
+    return true;
+  }
+
+  /** Sends what waited for a handshake; with nothing waiting and `confirm`, a keepalive that confirms the keypair. */
+  release(peer: number, now: number, confirm: boolean): void {
+    const { arena, slots, waiting, drops } = this.#shared;
+    this.#now = now;
+    const at = slots.at(peer);
+    if (confirm && at >= 0 && !waiting.has(peer)) this.keepalive(at, now);
+    for (const packet of waiting.take(peer)) {
+      if (at < 0 || !this.#begin(at)) {
+        drops.add('out: keypair worn out');
+        continue;
+      }
+      const slot = this.#reserve(packet.length, ecnOf(packet, 0));
+      arena.u8.set(packet, slot + TRANSPORT_HEADER_BYTES);
+      slots.markSent(at, now, this.#commit(slot, packet.length), true);
+    }
+    this.flush();
+  }
+
+  /** Sends an empty packet, if there is a keypair to seal it with. */
+  keepalive(at: number, now: number): void {
+    this.#now = now;
+    if (!this.#begin(at)) return;
+    const slot = this.#reserve(0, 0);
+    this.#commit(slot, 0);
+    this.#shared.slots.markSent(at, now, TRANSPORT_LEAST_BYTES, false);
+    this.flush();
+  }
+
+  /** Hands all runs to the kernel. */
+  flush(): void {
+    const { udp4, udp6, arena } = this.#shared;
+    this.#endRun();
+    udp4?.flush();
+    udp6?.flush();
+    this.#runAt = arena.layout.txOut;
+  }
+
+  #packet(p: number, length: number): void {
+    const { arena, kernels, tun, slots, drops } = this.#shared;
+    const peer = this.#route(p, length);
+    if (peer < 0) {
+      drops.add(peer === NO_PEER ? 'out: no peer for this address' : 'out: not an IP packet');
+      return;
+    }
+    kernels.filterOut(p, length, (this.#now / 1000) >>> 0);
+    this.#super.read(p, length, tun.vnetHeader);
+    const at = slots.at(peer);
+    if (at < 0 || !this.#begin(at)) this.#wait(peer);
+    else slots.markSent(at, this.#now, this.#segments(ecnOf(arena.u8, p)), true);
+  }
+
+  /** Peer number for the packet's target, NO_PEER, or NO_PACKET where it is no IP packet. */
+  #route(p: number, length: number): number {
+    const { arena, allowedIps } = this.#shared;
+    const { u8, u32 } = arena;
+    const routed = this.#routed;
+    const version = (u8[p] as number) >> 4;
+    if (version === 4 && length >= 20) {
+      const target = u32[(p + 16) >> 2] as number;
+      if (this.#routedPeer >= 0 && routed[4] === 4 && routed[0] === target) return this.#routedPeer;
+      routed[0] = target;
+      routed[4] = 4;
+      this.#routedPeer = allowedIps.lookup(u8, p + 16, 4);
+      return this.#routedPeer;
+    }
+    if (version !== 6 || length < 40) return NO_PACKET;
+    const word = (p + 24) >> 2;
+    const known =
+      this.#routedPeer >= 0 &&
+      routed[4] === 6 &&
+      routed[0] === u32[word] &&
+      routed[1] === u32[word + 1] &&
+      routed[2] === u32[word + 2] &&
+      routed[3] === u32[word + 3];
+    if (known) return this.#routedPeer;
+    for (let i = 0; i < 4; i++) routed[i] = u32[word + i] as number;
+    routed[4] = 6;
+    this.#routedPeer = allowedIps.lookup(u8, p + 24, 16);
+    return this.#routedPeer;
+  }
+
+  /** Seals the packet's segments into runs; bytes on the wire. */
+  #segments(ecn: number): number {
+    const packet = this.#super;
+    let sent = 0;
+    for (let i = 0; i < packet.count; i++) {
+      const length = packet.bytes(i);
+      const slot = this.#reserve(length, ecn);
+      packet.write(slot + TRANSPORT_HEADER_BYTES, i);
+      sent += this.#commit(slot, length);
+    }
+    // A full super-packet fills a send by itself; a clean start keeps the receiver's batches whole.
+    if (packet.count > FULL_SUPER_PACKET) this.flush();
+    return sent;
+  }
+
+  /** Keeps copies of the packet's segments until there is a keypair, and asks for one. */
+  #wait(peer: number): void {
+    const { waiting, notify, drops, arena } = this.#shared;
+    const packet = this.#super;
+    const asked = waiting.has(peer);
+    // The transmit buffer is empty after a flush, and serves as scratch.
+    this.flush();
+    const to = arena.layout.txOut;
+    for (let i = 0; i < packet.count; i++) {
+      packet.write(to, i);
+      const copy = new Uint8Array(arena.u8.subarray(to, to + packet.bytes(i)));
+      drops.add('out: waiting packets full', waiting.add(peer, copy));
+    }
+    if (!asked) notify({ type: 'handshake-wanted', peer });
+  }
+
+  /** Chooses the keypair for the peer's next datagrams; false where there is none, or it is worn out. */
+  #begin(at: number): boolean {
+    const { slots, arena, notify } = this.#shared;
+    const keypair = slots.sendingKeypair(at, this.#now);
+    if (keypair < 0) return false;
+    const { f64, u32 } = arena;
+    const counter = f64[(keypair + KEYPAIR.counter) >> 3] as number;
+    if (counter >= REJECT_AFTER_MESSAGES) return false;
+    const due =
+      this.#now >= (f64[(keypair + KEYPAIR.rekeyAt) >> 3] as number) ||
+      counter >= REKEY_AFTER_MESSAGES;
+    const asked = u32[(keypair + KEYPAIR.asked) >> 2] as number;
+    if (due && (asked & REKEY_ASKED) === 0) {
+      u32[(keypair + KEYPAIR.asked) >> 2] = asked | REKEY_ASKED;
+      notify({ type: 'rekey', slot: slots.slotAt(at) });
+    }
+    if (at !== this.#runPeer || keypair !== this.#runKeypair) {
+      this.#endRun();
+      this.#runPeer = at;
+      this.#runKeypair = keypair;
+    }
+    return true;
+  }
+
+  /** Where the next datagram, for a packet of `length` bytes to the peer chosen last, goes. */
+  #reserve(length: number, ecn: number): number {
+    const end = this.#shared.arena.layout.txOut + TX_OUT_BYTES;
+    const datagram = sealedBytes(length, this.#shared.mtuBytes);
+    const joins =
+      this.#runDatagrams > 0 &&
+      datagram <= this.#runSegment &&
+      ecn === this.#runEcn &&
+      this.#runDatagrams < RUN_MOST_DATAGRAMS &&
+      this.#runBytes + datagram <= RUN_MOST_BYTES &&
+      this.#runAt + this.#runBytes + datagram <= end;
+    if (joins) return this.#runAt + this.#runBytes;
+    this.#endRun();
+    if (this.#runAt + datagram > end) this.flush();
+    this.#runSegment = datagram;
+    this.#runEcn = ecn;
+    return this.#runAt;
+  }
+
+  /** Pads, seals and heads the packet of `length` bytes standing behind `slot`; the datagram's bytes. */
+  #commit(slot: number, length: number): number {
+    const { arena, aead, mtuBytes } = this.#shared;
+    const { u8, u32, f64 } = arena;
+    const keypair = this.#runKeypair;
+    const datagram = sealedBytes(length, mtuBytes);
+    const padded = datagram - TRANSPORT_LEAST_BYTES;
+    const text = slot + TRANSPORT_HEADER_BYTES;
+    for (let i = text + length, end = text + padded; i < end; i++) u8[i] = 0;
+    const counter = f64[(keypair + KEYPAIR.counter) >> 3] as number;
+    const low = counter >>> 0;
+    const high = (counter / 4_294_967_296) >>> 0;
+    f64[(keypair + KEYPAIR.counter) >> 3] = counter + 1;
+    aead.seal(keypair + KEYPAIR.sendKey, slot, padded, low, high);
+    const header = slot >> 2;
+    u32[header] = TYPE.transport;
+    u32[header + 1] = u32[(keypair + KEYPAIR.peerIndex) >> 2] as number;
+    u32[header + 2] = low;
+    u32[header + 3] = high;
+    this.packets++;
+    this.#runBytes += datagram;
+    this.#runDatagrams++;
+    // A shorter datagram is the last of its run, and the next slot must start at a multiple of 4.
+    if (datagram < this.#runSegment || (datagram & 3) !== 0) this.#endRun();
+    return datagram;
+  }
+
+  #endRun(): void {
+    if (this.#runDatagrams === 0) return;
+    const { udp4, udp6, arena, drops } = this.#shared;
+    const endpoint = this.#runPeer + PEER.endpoint;
+    const udp = arena.u16[endpoint >> 1] === 2 ? udp4 : udp6;
+    if (arena.u16[endpoint >> 1] === 0 || udp === null)
+      drops.add('out: no endpoint', this.#runDatagrams);
+    else udp.send(this.#runAt, this.#runBytes, this.#runSegment, endpoint, this.#runEcn);
+    this.#runAt = (this.#runAt + this.#runBytes + 64 + 15) & ~15;
+    this.#runBytes = 0;
+    this.#runDatagrams = 0;
+  }
+}
+
+/** Bytes of the datagram for a packet: padded to 16, but never beyond the MTU (the paper, 5.4.6). */
+function sealedBytes(length: number, mtuBytes: number): number {
+  const padded = (length + 15) & ~15;
+  if (padded <= mtuBytes) return padded + TRANSPORT_LEAST_BYTES;
+  return Math.max(length, mtuBytes) + TRANSPORT_LEAST_BYTES;
+}

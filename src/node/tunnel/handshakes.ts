@@ -1,0 +1,212 @@
+/**
+ * Handshakes: our own key, and what becomes of a datagram that is no transport data.
+ *
+ *     ring -> classify -> initiation   -> MAC1, load -> responder.ts
+ *                         response     -> MAC1, load -> initiator.ts
+ *                         cookie reply -> the peer whose message it answers
+ *
+ * Each datagram has an outcome in words, which is counted. A datagram that proves false changes nothing and,
+ * unless its sender could compute MAC1, is answered with nothing.
+ */
+
+import type { Env } from '../../base/env.ts';
+import type { NodePrivate, NodePublic } from '../../base/keys.ts';
+import { nodePublic } from '../../base/keys.ts';
+import type { Millis } from '../../base/time.ts';
+import { after, millis, seconds } from '../../base/time.ts';
+import type { OwnKey } from '../../crypto/x25519.ts';
+import { ownKey, peerKey } from '../../crypto/x25519.ts';
+import { REJECT_AFTER_TIME } from '../../protocol/wireguard/constants.ts';
+import { CookieChecker } from '../../protocol/wireguard/cookie.ts';
+import { classify, readCookieReply } from '../../protocol/wireguard/messages.ts';
+import { staticSecret } from '../../protocol/wireguard/noise.ts';
+import { RateLimit } from '../../protocol/wireguard/rate-limit.ts';
+import type { TimerFacts } from '../../protocol/wireguard/timers.ts';
+import type { ActivePeers, Marks } from './active.ts';
+import { Initiator } from './initiator.ts';
+import type { Keypairs } from './keypairs.ts';
+import type { Peer } from './peer.ts';
+import type { TimestampStore } from './ports.ts';
+import { Responder } from './responder.ts';
+
+/** After the last sign of load, cookies are asked for this much longer. */
+const LOAD_LINGERS: Millis = seconds(1);
+
+export interface HandshakePorts {
+  readonly keypairs: Keypairs;
+  readonly active: ActivePeers;
+  readonly timestamps: TimestampStore;
+  /** Sends a datagram to a sockaddr, as far as there is a socket. */
+  send(sockaddr: Uint8Array, datagram: Uint8Array): void;
+  peer(publicKey: NodePublic): Peer | undefined;
+  /** The peer's timers must be asked again. */
+  changed(peer: Peer): void;
+}
+
+/** Our key, while there is one. */
+interface Identity {
+  readonly privateKey: NodePrivate;
+  readonly own: OwnKey;
+  readonly checker: CookieChecker;
+}
+
+export class Handshakes {
+  readonly #env: Env;
+  readonly #ports: HandshakePorts;
+  readonly #initiator: Initiator;
+  readonly #responder: Responder;
+  readonly #limit = new RateLimit();
+  #identity: Identity | null = null;
+  #loadUntil: Millis = millis(0);
+
+  /** What happened, by outcome. */
+  readonly counts: Map<string, number> = new Map();
+
+  constructor(env: Env, ports: HandshakePorts) {
+    this.#env = env;
+    this.#ports = ports;
+    const count = (outcome: string): void => this.#count(outcome);
+    this.#initiator = new Initiator(env, ports, count);
+    this.#responder = new Responder(env, ports);
+  }
+
+  get privateKey(): NodePrivate | null {
+    return this.#identity?.privateKey ?? null;
+  }
+
+  get publicKey(): NodePublic | null {
+    return this.#identity === null ? null : nodePublic(this.#identity.own.publicKey);
+  }
+
+  /** Takes the key over, and wipes the one before. Peers must be prepared anew. */
+  setPrivateKey(privateKey: NodePrivate | null): void {
+    this.#identity?.privateKey.wipe();
+    this.#identity = null;
+    if (privateKey === null) return;
+    const own = ownKey(privateKey.expose());
+    const checker = new CookieChecker(own.publicKey, (length) => this.#env.random(length));
+    this.#identity = { privateKey, own, checker };
+  }
+
+  /** What is computed once for a peer under the present private key. */
+  prepare(peer: Peer): void {
+    peer.peering?.staticSecret.fill(0);
+    peer.peering = null;
+    if (this.#identity === null) return;
+    const { own } = this.#identity;
+    const theirs = peerKey(peer.publicKey);
+    const secret = staticSecret(own, theirs);
+    if (secret !== undefined) peer.peering = { own, peer: theirs, staticSecret: secret };
+  }
+
+  /** Starts a handshake unless one is under way; false where there is no key or endpoint for it. */
+  initiate(peer: Peer): boolean {
+    return this.#initiator.initiate(peer);
+  }
+
+  /** No answer in time: another initiation of the same handshake. */
+  retry(peer: Peer): void {
+    this.#initiator.retry(peer);
+  }
+
+  /** No answer for too long. */
+  giveUp(peer: Peer): void {
+    this.#initiator.abandon(peer);
+    peer.gaveUpAt = this.#env.now();
+    this.#count('handshake given up');
+  }
+
+  abandon(peer: Peer): void {
+    this.#initiator.abandon(peer);
+  }
+
+  /** The peer is removed. */
+  forget(peer: Peer): void {
+    this.#initiator.abandon(peer);
+    peer.peering?.staticSecret.fill(0);
+    peer.peering = null;
+    peer.presharedKey?.wipe();
+  }
+
+  /** The peer has used the keypair that we answered with. */
+  confirmed(peer: Peer): void {
+    peer.lastHandshake = this.#env.wall();
+    this.#count('handshake confirmed');
+    this.#ports.changed(peer);
+  }
+
+  facts(peer: Peer): Omit<TimerFacts, keyof Marks> {
+    const age = this.#env.now() - peer.lastKeypairAt;
+    return {
+      handshake: peer.handshake,
+      gaveUpAt: peer.gaveUpAt,
+      lastKeypairAt: peer.lastKeypairAt,
+      hasKeypair: peer.lastKeypairAt > 0 && age < REJECT_AFTER_TIME,
+      persistentKeepalive: seconds(peer.persistentKeepaliveSeconds),
+      jitter: peer.jitter,
+    };
+  }
+
+  /** The ring fills faster than it is emptied. */
+  busy(): void {
+    this.#loadUntil = after(this.#env.now(), LOAD_LINGERS);
+  }
+
+  /** @param source 28 bytes of sockaddr */
+  receive(datagram: Uint8Array, source: Uint8Array): void {
+    this.#count(this.#outcome(datagram, source));
+  }
+
+  close(): void {
+    this.setPrivateKey(null);
+  }
+
+  #outcome(datagram: Uint8Array, source: Uint8Array): string {
+    const identity = this.#identity;
+    if (identity === null) return 'handshake: no private key';
+    const type = classify(datagram);
+    switch (type) {
+      case 'initiation':
+        return (
+          this.#refusal(identity, datagram, source) ??
+          this.#responder.answer(identity.own, datagram, source)
+        );
+      case 'response':
+        return (
+          this.#refusal(identity, datagram, source) ?? this.#initiator.finish(datagram, source)
+        );
+      case 'cookie reply':
+        return this.#cookieReply(datagram);
+      case 'transport':
+        return 'wireguard: unknown type';
+      default:
+        return type;
+    }
+  }
+
+  /** MAC1, and under load the cookie and the sender's share of our time; undefined where all is well. */
+  #refusal({ checker }: Identity, datagram: Uint8Array, source: Uint8Array): string | undefined {
+    const now = this.#env.now();
+    if (!checker.mac1Fits(datagram)) return 'handshake: wrong MAC1';
+    if (now >= this.#loadUntil) return undefined;
+    if (!checker.mac2Fits(datagram, source, now)) {
+      this.#ports.send(source, checker.reply(datagram, source, now));
+      return 'handshake: cookie asked for';
+    }
+    return this.#limit.allow(source, now) ? undefined : 'handshake: too many from one address';
+  }
+
+  #cookieReply(datagram: Uint8Array): string {
+    const message = readCookieReply(datagram);
+    if (typeof message === 'string') return message;
+    const { keypairs, active } = this.#ports;
+    const peer =
+      this.#initiator.waiting(message.receiver) ?? active.at(keypairs.peerSlot(message.receiver));
+    if (peer === undefined) return 'cookie: not asked for';
+    return peer.cookies.takeReply(datagram, this.#env.now()) ?? 'cookie taken';
+  }
+
+  #count(outcome: string): void {
+    this.counts.set(outcome, (this.counts.get(outcome) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,330 @@
+/**
+ * The tunnel: peers, their handshakes and timers, above the data plane. It lives on the main thread, changes
+ * the worker's tables by commands in order, and reads what happened from the arena's marks and from events.
+ *
+ *     configure  ->  peers, allowed IPs  ->  commands
+ *     events     ->  handshake wanted | rekey | wake | confirmed | datagrams  ->  handshakes, timers
+ *     link state ->  up: sockets open   down: sockets closed, keypairs dropped
+ */
+
+import { equalBytes, isZero } from '../../base/bytes.ts';
+import type { Env } from '../../base/env.ts';
+import { BugError, unreachable } from '../../base/errors.ts';
+import type { NodePrivate, NodePublic } from '../../base/keys.ts';
+import { keyText } from '../../base/keys.ts';
+import type { Millis } from '../../base/time.ts';
+import { after, millis, seconds } from '../../base/time.ts';
+import { AllowedIps } from '../../protocol/wireguard/allowed-ips.ts';
+import { CookieGenerator } from '../../protocol/wireguard/cookie.ts';
+import type { Arena } from '../dataplane/arena.ts';
+import type { Event, Report } from '../dataplane/commands.ts';
+import { ringRead } from '../dataplane/ring.ts';
+import { ActivePeers } from './active.ts';
+import type {
+  ConfigurableInterface,
+  InterfaceChange,
+  InterfaceStatus,
+  PeerChange,
+  PeerStatus,
+} from './configuration.ts';
+import { Handshakes } from './handshakes.ts';
+import { Keypairs } from './keypairs.ts';
+import { Listener } from './listener.ts';
+import type { Peer } from './peer.ts';
+import { newPeer } from './peer.ts';
+import { PeerTimers } from './peer-timers.ts';
+import type { PlaneLink, SocketsPort, TimestampStore } from './ports.ts';
+
+/** Datagrams handled in one turn; more wait for the next, so that timers and commands get theirs. */
+const DATAGRAMS_PER_TURN = 32;
+/** Packets to a peer that cannot be asked wait so long for an endpoint or a key to be set. */
+const HOPELESS: Millis = seconds(5);
+
+export interface TunnelPorts {
+  readonly arena: Arena;
+  readonly link: PlaneLink;
+  readonly sockets: SocketsPort;
+  readonly timestamps: TimestampStore;
+}
+
+/** Counters of the packet path and of handshakes. */
+export interface TunnelReport extends Report {
+  readonly peers: number;
+  readonly activePeers: number;
+  /** Peers that lost their slot to another. */
+  readonly evictions: number;
+  /** By outcome. */
+  readonly handshakes: Readonly<Record<string, number>>;
+}
+
+export class Tunnel implements ConfigurableInterface {
+  readonly #env: Env;
+  readonly #ports: TunnelPorts;
+  readonly #keypairs: Keypairs;
+  readonly #active: ActivePeers;
+  readonly #handshakes: Handshakes;
+  readonly #timers: PeerTimers;
+  readonly #listener: Listener;
+  readonly #allowedIps = new AllowedIps();
+  readonly #peers = new Map<string, Peer>();
+  readonly #byNumber = new Map<number, Peer>();
+  readonly #reports: ((report: Report) => void)[] = [];
+  #nextNumber = 1;
+
+  constructor(env: Env, ports: TunnelPorts) {
+    const { arena, link } = ports;
+    this.#env = env;
+    this.#ports = ports;
+    this.#listener = new Listener(env, ports.sockets, link);
+    this.#keypairs = new Keypairs(arena, link, (length) => env.random(length));
+    this.#active = new ActivePeers(arena, link, (peer) => this.#retire(peer));
+    this.#handshakes = new Handshakes(env, {
+      keypairs: this.#keypairs,
+      active: this.#active,
+      timestamps: ports.timestamps,
+      send: (sockaddr, datagram) => this.#listener.sendTo(sockaddr, datagram),
+      peer: (publicKey) => this.#peers.get(keyText(publicKey)),
+      changed: (peer) => this.#timers.check(peer),
+    });
+    this.#timers = new PeerTimers(env, {
+      active: this.#active,
+      handshakes: this.#handshakes,
+      link,
+      dropKeypairs: (peer) => this.#dropKeypairs(peer),
+    });
+  }
+
+  configure(change: InterfaceChange): void {
+    if (change.privateKey !== undefined) this.#setPrivateKey(change.privateKey);
+    if (change.fwmark !== undefined) this.#listener.setMark(change.fwmark);
+    if (change.listenPort !== undefined) this.#listener.want(change.listenPort);
+    if (change.replacePeers === true)
+      for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    for (const peer of change.peers) this.#changePeer(peer);
+  }
+
+  status(): InterfaceStatus {
+    return {
+      privateKey: this.#handshakes.privateKey,
+      listenPort: this.#listener.port,
+      fwmark: this.#listener.mark,
+      peers: [...this.#peers.values()].map((peer) => this.#peerStatus(peer)),
+    };
+  }
+
+  /** Resolves when the worker has answered. */
+  report(): Promise<TunnelReport> {
+    return new Promise((resolve) => {
+      this.#reports.push((report) =>
+        resolve({
+          ...report,
+          peers: this.#peers.size,
+          activePeers: this.#active.count,
+          evictions: this.#active.evictions,
+          handshakes: Object.fromEntries(this.#handshakes.counts),
+        }),
+      );
+      this.#ports.link.send({ type: 'report' });
+    });
+  }
+
+  /**
+   * The interface came up.
+   *
+   * @throws NetError where the listen port is taken
+   */
+  up(): void {
+    if (this.#listener.isOpen) return;
+    this.#listener.open();
+    for (const peer of this.#peers.values()) this.#greet(peer);
+  }
+
+  /** The interface went down: nothing is sent or received, and keypairs are dropped. */
+  down(): void {
+    if (!this.#listener.isOpen) return;
+    this.#listener.close();
+    for (const peer of this.#peers.values()) this.#active.deactivate(peer);
+  }
+
+  setMtu(mtuBytes: number): void {
+    this.#ports.link.send({ type: 'mtu', mtuBytes });
+  }
+
+  /** Wipes keys and closes sockets. The worker has been stopped before. */
+  close(): void {
+    for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    this.#handshakes.close();
+    this.#listener.dispose();
+    this.#ports.arena.u8.fill(0);
+  }
+
+  onEvent(event: Event): void {
+    switch (event.type) {
+      case 'handshake-wanted':
+        this.#handshakeWanted(event.peer);
+        return;
+      case 'rekey':
+      case 'wake':
+      case 'confirmed':
+        this.#slotEvent(event);
+        return;
+      case 'released':
+        for (const keypair of event.keypairs) this.#keypairs.free(keypair);
+        return;
+      case 'deactivated':
+        this.#carried(event);
+        return;
+      case 'datagrams':
+        this.#datagrams();
+        return;
+      case 'sockets':
+        this.#listener.released();
+        return;
+      case 'report':
+        this.#reports.shift()?.(event.report);
+        return;
+      case 'ready':
+      case 'gone':
+        throw new BugError(`the worker's ${event.type} belongs to its owner`);
+      default:
+        unreachable(event);
+    }
+  }
+
+  #slotEvent(event: Extract<Event, { type: 'rekey' | 'wake' | 'confirmed' }>): void {
+    const peer = this.#active.at(event.slot);
+    if (peer === undefined) return;
+    if (event.type === 'rekey') this.#initiate(peer);
+    else if (event.type === 'wake') this.#timers.check(peer);
+    else this.#handshakes.confirmed(peer);
+  }
+
+  #setPrivateKey(key: NodePrivate | null): void {
+    this.#handshakes.setPrivateKey(key);
+    const own = this.#handshakes.publicKey;
+    for (const peer of [...this.#peers.values()]) {
+      if (own !== null && equalBytes(own, peer.publicKey)) {
+        this.#remove(peer);
+        continue;
+      }
+      this.#handshakes.prepare(peer);
+      this.#dropKeypairs(peer);
+    }
+  }
+
+  #changePeer(change: PeerChange): void {
+    const own = this.#handshakes.publicKey;
+    if (own !== null && equalBytes(own, change.publicKey)) return;
+    const known = this.#peers.get(keyText(change.publicKey));
+    if (change.remove === true) {
+      if (known !== undefined) this.#remove(known);
+      return;
+    }
+    if (known === undefined && change.updateOnly === true) return;
+    const peer = known ?? this.#add(change.publicKey);
+    if (change.presharedKey !== undefined) {
+      const key = change.presharedKey;
+      peer.presharedKey = key === null || isZero(key.expose()) ? null : key;
+    }
+    if (change.endpoint !== undefined) this.#active.setEndpoint(peer, change.endpoint);
+    this.#changeAllowedIps(peer, change);
+    if (change.persistentKeepaliveSeconds !== undefined) {
+      peer.persistentKeepaliveSeconds = change.persistentKeepaliveSeconds;
+      this.#greet(peer);
+    }
+  }
+
+  #changeAllowedIps({ number: peer }: Peer, change: PeerChange): void {
+    const { link } = this.#ports;
+    if (change.replaceAllowedIps === true) {
+      for (const prefix of this.#allowedIps.entries(peer))
+        link.send({ type: 'disallow', peer, prefix });
+      this.#allowedIps.removePeer(peer);
+    }
+    for (const { prefix, remove } of change.allowedIps) {
+      if (remove) this.#allowedIps.remove(prefix, peer);
+      else this.#allowedIps.insert(prefix, peer);
+      link.send({ type: remove ? 'disallow' : 'allow', peer, prefix });
+    }
+  }
+
+  #add(publicKey: NodePublic): Peer {
+    const peer = newPeer(this.#nextNumber++, publicKey, new CookieGenerator(publicKey));
+    this.#peers.set(keyText(publicKey), peer);
+    this.#byNumber.set(peer.number, peer);
+    this.#handshakes.prepare(peer);
+    return peer;
+  }
+
+  #remove(peer: Peer): void {
+    this.#active.deactivate(peer);
+    this.#handshakes.forget(peer);
+    this.#allowedIps.removePeer(peer.number);
+    this.#ports.link.send({ type: 'forget', peer: peer.number });
+    this.#peers.delete(keyText(peer.publicKey));
+    this.#byNumber.delete(peer.number);
+  }
+
+  #dropKeypairs(peer: Peer): void {
+    this.#handshakes.abandon(peer);
+    peer.lastKeypairAt = millis(0);
+    if (peer.slot >= 0) this.#ports.link.send({ type: 'drop-keypairs', slot: peer.slot });
+  }
+
+  /** The peer is about to lose its slot. */
+  #retire(peer: Peer): void {
+    this.#handshakes.abandon(peer);
+    this.#timers.cancel(peer);
+    peer.lastKeypairAt = millis(0);
+  }
+
+  #carried(event: Extract<Event, { type: 'deactivated' }>): void {
+    const peer = this.#byNumber.get(event.peer);
+    if (peer === undefined) return;
+    peer.bytesSent += event.bytesSent;
+    peer.bytesReceived += event.bytesReceived;
+  }
+
+  #handshakeWanted(number: number): void {
+    const peer = this.#byNumber.get(number);
+    if (peer !== undefined && this.#initiate(peer)) return;
+    this.#env.setTimer(after(this.#env.now(), HOPELESS), () => {
+      if (peer?.handshake == null) this.#ports.link.send({ type: 'give-up', peer: number });
+    });
+  }
+
+  /** Starts a handshake unless one is under way; false where nobody can be asked. */
+  #initiate(peer: Peer): boolean {
+    return this.#listener.isOpen && this.#handshakes.initiate(peer);
+  }
+
+  /** A persistent keepalive begins at once, by a packet or by the handshake that it takes. */
+  #greet(peer: Peer): void {
+    if (!this.#listener.isOpen || peer.persistentKeepaliveSeconds === 0) return;
+    if (peer.slot >= 0) this.#timers.check(peer);
+    else this.#initiate(peer);
+  }
+
+  #datagrams(): void {
+    const more = ringRead(this.#ports.arena, DATAGRAMS_PER_TURN, (datagram, source) => {
+      if (this.#listener.isOpen) this.#handshakes.receive(datagram, source);
+    });
+    if (!more) return;
+    this.#handshakes.busy();
+    this.#env.setTimer(this.#env.now(), () => this.#datagrams());
+  }
+
+  #peerStatus(peer: Peer): PeerStatus {
+    const marks = peer.slot < 0 ? undefined : this.#active.marks(peer);
+    return {
+      publicKey: peer.publicKey,
+      presharedKey: peer.presharedKey,
+      endpoint: this.#active.endpoint(peer),
+      lastHandshake: peer.lastHandshake,
+      bytesReceived: peer.bytesReceived + (marks?.bytesReceived ?? 0),
+      bytesSent: peer.bytesSent + (marks?.bytesSent ?? 0),
+      persistentKeepaliveSeconds: peer.persistentKeepaliveSeconds,
+      allowedIps: this.#allowedIps.entries(peer.number),
+    };
+  }
+}
