@@ -95,6 +95,7 @@ export class SimNode {
           port: this.#endpoint.port,
           udp4: 1,
           udp6: -1,
+          gso: true,
           sendTo: (target, datagram) => options.network.send(this.#endpoint, target, datagram),
           setMark: () => {},
           close: () => {},

@@ -36,7 +36,13 @@ export type Command =
   /** Replaces the whole rule table; not more than sizes.rules. */
   | { readonly type: 'rules'; readonly rules: readonly Rule[] }
   /** Descriptors of the UDP sockets, -1 for none; the old ones are no longer used after `sockets`. */
-  | { readonly type: 'sockets'; readonly udp4: number; readonly udp6: number }
+  | {
+      readonly type: 'sockets';
+      readonly udp4: number;
+      readonly udp6: number;
+      /** The kernel splits joined datagrams (UDP_SEGMENT). */
+      readonly gso: boolean;
+    }
   /** Inner MTU, for padding. */
   | { readonly type: 'mtu'; readonly mtuBytes: number }
   | { readonly type: 'report' }

@@ -101,7 +101,7 @@ export interface BulkAead {
   forget(keyAt: number): void;
 }
 
-export type AeadName = 'openssl-raw' | 'openssl-evp' | 'node-crypto' | 'none';
+export type AeadName = 'openssl-raw' | 'openssl-evp' | 'node-crypto';
 
 /** The WASM kernels, working in place on the arena; see kernels.as.ts for each. */
 export interface Kernels {

@@ -86,14 +86,16 @@ export class Slots {
     return age < REJECT_AFTER_TIME ? keypair : -1;
   }
 
-  /** Our own initiation was answered: the keypair is current, and an unconfirmed one of theirs is void. */
+  /**
+   * Our own initiation was answered: the keypair is current. An unconfirmed one of theirs becomes previous and
+   * the old current goes: where both ends began at once, each is then heard under its own keypair.
+   */
   installCurrent(at: number, keypair: number): void {
     const { u32 } = this.#arena;
-    const released = [
-      u32[(at + PEER.previous) >> 2] as number,
-      u32[(at + PEER.next) >> 2] as number,
-    ];
-    u32[(at + PEER.previous) >> 2] = u32[(at + PEER.current) >> 2] as number;
+    const next = u32[(at + PEER.next) >> 2] as number;
+    const current = u32[(at + PEER.current) >> 2] as number;
+    const released = [u32[(at + PEER.previous) >> 2] as number, next === 0 ? 0 : current];
+    u32[(at + PEER.previous) >> 2] = next === 0 ? current : next;
     u32[(at + PEER.current) >> 2] = keypair + 1;
     u32[(at + PEER.next) >> 2] = 0;
     this.#release(released);

@@ -1,7 +1,6 @@
 /**
  * The worker: joins the data plane to the kernel. It gets the arena, the TUN descriptor and its settings as
- * worker data, opens nothing itself, and closes nothing but what it watches: descriptors belong to the main
- * thread.
+ * worker data; descriptors belong to the main thread, which closes them when they are let go of here.
  *
  * A worker's entry, and so one of the two places that may join `linux/` to a room.
  */
@@ -9,7 +8,142 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BugError } from '../../base/errors.ts';
 import { nodeCryptoAead } from '../../crypto/aead-node.ts';
-import { refuses } from '../../crypto/known-answer.ts';
-import { bootMillis } from '../../linux/clock.ts';
-import { useNativeKoffi } from '../../linux/ffi.ts';
-import { attachTun } from '../../linux/tun.ts';
+import { bootClock } from '../../linux/clock.ts';
+import type { Native } from '../../linux/ffi.ts';
+import { loadNative } from '../../linux/ffi.ts';
+import { evpAead } from '../../linux/openssl-evp.ts';
+import { rawAead } from '../../linux/openssl-raw.ts';
+import type { TunOffload } from '../../linux/tun.ts';
+import { tunPort } from '../../linux/tun.ts';
+import { UdpSocketPort } from '../../linux/udp-port.ts';
+import type { Waiting } from '../../linux/wait.ts';
+import { onReadable } from '../../linux/wait.ts';
+import type { AeadCandidate, AeadChoice } from './aead-choice.ts';
+import { chooseAead } from './aead-choice.ts';
+import type { Arena, Layout } from './arena.ts';
+import { RX_OUT_BYTES, viewArena } from './arena.ts';
+import type { Command, Event } from './commands.ts';
+import { loadKernels } from './kernels.ts';
+import { Plane } from './plane.ts';
+
+/** What the main thread starts the worker with. */
+export interface WorkerSetup {
+  readonly layout: Layout;
+  readonly memory: WebAssembly.Memory;
+  /** The compiled kernels. */
+  readonly wasm: Uint8Array;
+  /** A bare koffi.node, where koffi is not in npm's folder. */
+  readonly nativePath: string | undefined;
+  readonly tun: { readonly fd: number; readonly offload: TunOffload };
+  readonly aead: AeadChoice | undefined;
+  readonly mtuBytes: number;
+  readonly hashSeed: readonly [number, number];
+}
+
+class Worker {
+  readonly #native: Native;
+  readonly #arena: Arena;
+  readonly #plane: Plane;
+  readonly #port: NonNullable<typeof parentPort>;
+  readonly #tun: Waiting;
+  #udp: Waiting[] = [];
+
+  constructor(setup: WorkerSetup, port: NonNullable<typeof parentPort>) {
+    this.#port = port;
+    this.#native = loadNative(setup.nativePath);
+    this.#arena = viewArena(setup.layout, setup.memory);
+    const { aead, refused } = chooseAead(
+      candidates(this.#native, this.#arena),
+      setup.aead,
+      this.#arena.u8,
+      setup.layout.txOut,
+    );
+    this.#plane = new Plane({
+      arena: this.#arena,
+      base: this.#native.addressOf(setup.memory.buffer),
+      kernels: loadKernels(setup.wasm, setup.memory),
+      aead,
+      tun: tunPort(this.#native, this.#arena, setup.tun),
+      hashSeed: setup.hashSeed,
+      mtuBytes: setup.mtuBytes,
+      now: bootClock(this.#native),
+      notify: (event) => this.#notify(event),
+      catchUp: () => this.#catchUp(),
+    });
+    this.#tun = onReadable(this.#native, setup.tun.fd, () => this.#tunReadable());
+    port.on('message', (command: Command) => this.#apply(command));
+    this.#notify({ type: 'ready', aead: aead.name, refusedAeads: refused });
+  }
+
+  #notify(event: Event): void {
+    this.#port.postMessage(event);
+  }
+
+  #tunReadable(): void {
+    if (this.#plane.tunReadable()) return;
+    this.#tun.close();
+    this.#notify({ type: 'gone' });
+  }
+
+  /** Commands that have arrived but not had their turn. */
+  #catchUp(): void {
+    for (
+      let received = receiveMessageOnPort(this.#port);
+      received !== undefined;
+      received = receiveMessageOnPort(this.#port)
+    )
+      this.#apply(received.message as Command);
+  }
+
+  #apply(command: Command): void {
+    switch (command.type) {
+      case 'sockets':
+        this.#sockets(command);
+        return;
+      case 'stop':
+        this.#tun.close();
+        for (const waiting of this.#udp) waiting.close();
+        this.#port.close();
+        return;
+      default:
+        this.#plane.apply(command);
+    }
+  }
+
+  #sockets({ udp4, udp6, gso }: Extract<Command, { type: 'sockets' }>): void {
+    for (const waiting of this.#udp) waiting.close();
+    this.#udp = [];
+    const { layout } = this.#arena;
+    const ports = [
+      { fd: udp4, family: 4, regionAt: layout.udp4 } as const,
+      { fd: udp6, family: 6, regionAt: layout.udp6 } as const,
+    ].map((place) =>
+      place.fd < 0 ? null : new UdpSocketPort(this.#native, this.#arena, { ...place, gso }),
+    );
+    this.#plane.useSockets(ports[0] ?? null, ports[1] ?? null);
+    for (const [i, port] of ports.entries()) {
+      const fd = i === 0 ? udp4 : udp6;
+      if (port !== null)
+        this.#udp.push(onReadable(this.#native, fd, () => this.#plane.udpReadable(port)));
+    }
+    this.#notify({ type: 'sockets' });
+  }
+}
+
+/** Fastest first. */
+function candidates(native: Native, arena: Arena): readonly AeadCandidate[] {
+  const places = {
+    scratch: arena.layout.aeadScratch,
+    rxOut: arena.layout.rxOut,
+    rxOutBytes: RX_OUT_BYTES,
+  };
+  return [
+    { choice: 'raw', make: () => rawAead(native, arena, places) },
+    { choice: 'evp', make: () => evpAead(native, arena, places, 'node') },
+    { choice: 'evp', make: () => evpAead(native, arena, places, 'system') },
+    { choice: 'node', make: () => nodeCryptoAead(arena.u8) },
+  ];
+}
+
+if (parentPort === null) throw new BugError('this file is the entry of a worker');
+new Worker(workerData as WorkerSetup, parentPort);

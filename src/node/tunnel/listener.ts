@@ -6,6 +6,8 @@
 import type { Env } from '../../base/env.ts';
 import type { OpenSockets, PlaneLink, SocketsPort } from './ports.ts';
 
+const NONE = { udp4: -1, udp6: -1, gso: false } as const;
+
 export class Listener {
   readonly #env: Env;
   readonly #sockets: SocketsPort;
@@ -83,6 +85,7 @@ export class Listener {
   #replace(opened: OpenSockets | null): void {
     this.#letting.push(this.#current);
     this.#current = opened;
-    this.#link.send({ type: 'sockets', udp4: opened?.udp4 ?? -1, udp6: opened?.udp6 ?? -1 });
+    const { udp4, udp6, gso } = opened ?? NONE;
+    this.#link.send({ type: 'sockets', udp4, udp6, gso });
   }
 }

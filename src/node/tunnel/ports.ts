@@ -14,6 +14,8 @@ export interface OpenSockets {
   /** Descriptors; -1 where the family is absent. */
   readonly udp4: number;
   readonly udp6: number;
+  /** The kernel splits joined datagrams (UDP_SEGMENT). */
+  readonly gso: boolean;
   /** Best effort, as UDP is. @param sockaddr 28 bytes (base/endpoint.ts) */
   sendTo(sockaddr: Uint8Array, datagram: Uint8Array): void;
   /** @param mark SO_MARK, 0 for none */

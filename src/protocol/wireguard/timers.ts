@@ -102,14 +102,14 @@ export function due(facts: TimerFacts, now: Millis): Due {
  * When data has gone unanswered for too long. A new keypair is an answer too, and giving up an end of waiting;
  * data sent later starts the wait again, but the mark of the first unanswered may still show the earlier one.
  * Then the wait counts from the handshake's end, and where nothing was sent after it, it is looked at again
- * for as long as there is a keypair to send under.
+ * for as long as there is a keypair to send under. Data of the same millisecond is later: it waited for it.
  */
 function silenceAt(facts: TimerFacts, now: Millis): Millis {
   const { unansweredSend, lastDataSent, hasKeypair, jitter } = facts;
   if (unansweredSend === 0) return NEVER;
   const ended = max(facts.lastKeypairAt, facts.gaveUpAt);
   const patience = after(SILENCE_TIME, jitter);
-  if (unansweredSend > ended || lastDataSent > ended)
+  if (unansweredSend >= ended || lastDataSent >= ended)
     return after(max(unansweredSend, ended), patience);
   if (!hasKeypair) return NEVER;
   return after(max(ended, now), patience);

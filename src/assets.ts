@@ -1,0 +1,51 @@
+/**
+ * What the program carries besides its own code: the compiled kernels, the worker's code, and the native half
+ * of koffi. From source they lie in the tree; in a single executable they are its assets.
+ *
+ *     asset                from source                             single executable
+ *     kernels.wasm         dist/, compiled when out of date        read in place
+ *     worker.cjs           src/node/dataplane/worker.ts            read in place
+ *     koffi.node           npm's folder, by koffi's own loader     beside the program, else taken out of it
+ */
+
+import { readFileSync } from 'node:fs';
+import { getAsset, isSea } from 'node:sea';
+import { Worker } from 'node:worker_threads';
+
+export interface Assets {
+  /** Bytes of kernels.wasm. */
+  kernels(): Promise<Uint8Array>;
+  /** Starts the data plane's worker. */
+  startWorker(workerData: unknown): Worker;
+}
+
+export function assets(): Assets {
+  return isSea() ? carried : inTheTree;
+}
+
+/** The data plane makes little garbage; a small young generation keeps its memory small. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4 } as const;
+
+const inTheTree: Assets = {
+  kernels: async () => {
+    // Not a literal, or the bundler would take the compiler in.
+    const script = '../scripts/kernels.ts';
+    const { kernelsWasm } = (await import(script)) as { kernelsWasm(): Promise<string> };
+    return readFileSync(await kernelsWasm());
+  },
+  startWorker: (workerData) =>
+    new Worker(new URL('./node/dataplane/worker.ts', import.meta.url), {
+      workerData,
+      resourceLimits: WORKER_LIMITS,
+    }),
+};
+
+const carried: Assets = {
+  kernels: async () => new Uint8Array(getAsset('kernels.wasm')),
+  startWorker: (workerData) =>
+    new Worker(getAsset('worker.cjs', 'utf8'), {
+      eval: true,
+      workerData,
+      resourceLimits: WORKER_LIMITS,
+    }),
+};

@@ -1,0 +1,219 @@
+/**
+ * The program around a tunnel: arguments, environment, the real clock, chance and log, signals, and going to
+ * the background. What it is joined to is handed in, so that a test runs it as a real process without a device.
+ *
+ *     POSTERN_STATE      folder of the state files (/var/lib/postern)
+ *     POSTERN_LOG        least level that is logged; debug also shows stacks
+ *     POSTERN_LOG_FILE   where a process in the background logs; nowhere without it
+ *     LOG_LEVEL          the same as POSTERN_LOG in wireguard-go's words: verbose, error, silent
+ *     POSTERN_CALLED_AS  the name a starter script was called by
+ */
+
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { fstatSync, openSync, writeSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { isSea } from 'node:sea';
+import type { Env } from './base/env.ts';
+import { ConfigError } from './base/errors.ts';
+import { parseIp } from './base/ip.ts';
+import type { Log, LogLevel } from './base/log.ts';
+import { lineLog } from './base/log.ts';
+import type { Millis } from './base/time.ts';
+import { unixMillis } from './base/time.ts';
+import { buildInfo } from './build-info.ts';
+import type { Parent } from './cli/background.ts';
+import { startInBackground, waitingParent } from './cli/background.ts';
+import { describe, runProgram } from './cli/program.ts';
+import type { VersionFacts } from './cli/version.ts';
+import type { WireguardOptions } from './cli/wireguard.ts';
+import { LOG_LEVELS } from './cli/wireguard.ts';
+import { UAPI_FOLDER } from './node/uapi/server.ts';
+import { disk } from './store/safe-file.ts';
+import type { StartTunnel } from './wireguard.ts';
+import { runWireguard } from './wireguard.ts';
+
+/** The longest delay that setTimeout takes. */
+const MAX_DELAY_MILLIS = 2 ** 31 - 1;
+
+type Level = LogLevel | 'silent';
+
+/** What a tunnel needs of the real system. */
+export interface Joined {
+  readonly start: StartTunnel;
+  /** CLOCK_BOOTTIME. */
+  now(): Millis;
+}
+
+/**
+ * Runs the verb that the arguments name, then ends the process with its exit code.
+ *
+ * @param join called by the verbs that need it: the native file takes its time to load, and may be missing
+ */
+export function runMain(join: () => Joined): void {
+  main(join).then(
+    // Not by exitCode: a handle that failed to close must not keep a process that has said its end.
+    (code) => process.exit(code),
+    (error: unknown) => {
+      process.stderr.write(describe(error, true));
+      process.exit(1);
+    },
+  );
+}
+
+async function main(join: () => Joined): Promise<number> {
+  const calledAs = process.env['POSTERN_CALLED_AS'] ?? (isSea() ? process.argv0 : 'postern');
+  delete process.env['POSTERN_CALLED_AS'];
+  const parent = waitingParent();
+  const debug = process.env['POSTERN_LOG'] === 'debug';
+  const err = (text: string): void => void process.stderr.write(text);
+  const terminal = { out: (text: string) => void process.stdout.write(text), err, debug };
+  const actions = {
+    version: versionFacts,
+    wireguard: async (options: WireguardOptions) =>
+      options.foreground
+        ? wireguard(options, join(), parent)
+        : startInBackground(respawnOf(backgroundArgs(calledAs))),
+  };
+  if (parent === undefined) return runProgram(calledAs, process.argv.slice(2), actions, terminal);
+  const said: string[] = [];
+  const code = await runProgram(calledAs, process.argv.slice(2), actions, {
+    ...terminal,
+    err: (text) => said.push(text),
+  });
+  // The parent prints it behind its own `postern: `.
+  if (code !== 0)
+    await parent.failed(
+      said
+        .join('')
+        .replace(/^postern: /, '')
+        .trimEnd(),
+    );
+  return code;
+}
+
+async function wireguard(
+  options: WireguardOptions,
+  { start, now }: Joined,
+  parent: Parent | undefined,
+): Promise<void> {
+  const stateFolder = resolve(process.env['POSTERN_STATE'] ?? '/var/lib/postern');
+  const env = realEnv(now, makeLog(options.logLevel ?? environmentLevel(), parent !== undefined));
+  // A process in the background keeps no file system from being unmounted.
+  if (parent !== undefined) process.chdir('/');
+  await runWireguard(options, {
+    env,
+    start,
+    files: disk,
+    stateFolder,
+    uapiFolder: UAPI_FOLDER,
+    lookup: lookupAddress,
+    ready: () => parent?.ready(),
+    stop: Promise.race([
+      stopSignal(),
+      ...(parent === undefined ? [] : [parent.abandoned.then(() => 'starter ended')]),
+    ]),
+  });
+}
+
+function backgroundArgs(calledAs: string): string[] {
+  const args = process.argv.slice(2);
+  const verb = args[0] === 'wireguard' && basename(calledAs) !== 'postern-wireguard' ? 1 : 0;
+  return ['wireguard', '--foreground', ...args.slice(verb)];
+}
+
+/** How to start this program again: with its script and Node's flags, or alone where it is one file. */
+function respawnOf(args: readonly string[]): Parameters<typeof startInBackground>[0] {
+  const before = isSea() ? [] : [...process.execArgv, process.argv[1] as string];
+  return {
+    program: process.execPath,
+    args: [...before, ...args],
+    environment: { ...process.env, POSTERN_CALLED_AS: 'postern' },
+  };
+}
+
+function realEnv(now: () => Millis, log: Log): Env {
+  const setTimer = (at: Millis, action: () => void): (() => void) => {
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const left = at - now();
+      if (left > MAX_DELAY_MILLIS) timer = setTimeout(arm, MAX_DELAY_MILLIS);
+      else timer = setTimeout(action, Math.max(0, Math.ceil(left)));
+    };
+    arm();
+    return () => clearTimeout(timer);
+  };
+  return {
+    now,
+    wall: () => unixMillis(Date.now()),
+    random: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
+    setTimer,
+    log,
+  };
+}
+
+/** A line that cannot be written is lost: a full disk or a closed pipe must not end the tunnel. */
+function makeLog(level: Level, background: boolean): Log {
+  const file = background ? process.env['POSTERN_LOG_FILE'] : undefined;
+  if (level === 'silent' || (background && file === undefined)) return lineLog(() => {}, 'error');
+  const to = file === undefined ? 1 : openSync(file, 'a', 0o600);
+  const write = (line: string): void => {
+    try {
+      writeSync(to, line);
+    } catch {}
+  };
+  return lineLog(write, level, to === 1 && journalReadsUs());
+}
+
+/** JOURNAL_STREAM names device and inode of the stream that journald reads (systemd.exec(5)). */
+function journalReadsUs(): boolean {
+  const { dev, ino } = fstatSync(1);
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`;
+}
+
+/** @throws ConfigError for a level that does not exist */
+function environmentLevel(): Level {
+  const wanted = process.env['POSTERN_LOG'];
+  if (wanted !== undefined) {
+    const level = LOG_LEVELS.find((known) => known === wanted);
+    if (level !== undefined) return level;
+    throw new ConfigError(`POSTERN_LOG: wanted one of ${LOG_LEVELS.join(', ')}, found '${wanted}'`);
+  }
+  switch (process.env['LOG_LEVEL']) {
+    case 'verbose':
+    case 'debug':
+      return 'debug';
+    case 'error':
+      return 'error';
+    case 'silent':
+      return 'silent';
+    default:
+      return 'info';
+  }
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => done(signal));
+  });
+}
+
+async function lookupAddress(host: string): Promise<Uint8Array> {
+  const { address } = await lookup(host);
+  const bytes = parseIp(address);
+  if (bytes === undefined) throw new Error(`the resolver gave '${address}'`);
+  return bytes;
+}
+
+function versionFacts(): VersionFacts {
+  const { version, koffi, commit } = buildInfo();
+  return {
+    version,
+    ...(commit === undefined ? {} : { commit }),
+    node: process.versions.node,
+    openssl: process.versions.openssl,
+    koffi,
+    arch: process.arch,
+    platform: process.platform,
+  };
+}

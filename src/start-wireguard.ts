@@ -1,0 +1,169 @@
+/**
+ * Joins TUN device, UDP sockets, worker and tunnel into one running interface.
+ *
+ *     TUN device -> arena -> worker (ready: its AEAD passed) -> tunnel -> addresses, MTU -> link events
+ *
+ * The end comes from outside (`close`) or from the device (`ip link delete`): then `gone` resolves. A worker
+ * that dies takes the tunnel with it, since nothing else could go on: `gone` rejects, and the unit restarts us.
+ */
+
+import { randomBytes } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
+import type { Assets } from './assets.ts';
+import { fromHex, toHex } from './base/bytes.ts';
+import type { Env } from './base/env.ts';
+import { BugError } from './base/errors.ts';
+import { nodePublic } from './base/keys.ts';
+import { ownKey } from './crypto/x25519.ts';
+import type { Native } from './linux/ffi.ts';
+import type { TunDevice } from './linux/tun.ts';
+import { openTun } from './linux/tun.ts';
+import { openUdp } from './linux/udp-sockets.ts';
+import type { Arena } from './node/dataplane/arena.ts';
+import { createArena, DEFAULT_SIZES } from './node/dataplane/arena.ts';
+import type { Event } from './node/dataplane/commands.ts';
+import type { WorkerSetup } from './node/dataplane/worker.ts';
+import type { SocketsPort, TimestampStore } from './node/tunnel/ports.ts';
+import { Tunnel } from './node/tunnel/tunnel.ts';
+import type { RunningTunnel, StartTunnel, TunnelSetup } from './wireguard.ts';
+
+/** What the process brings to it. */
+export interface StartPorts {
+  readonly native: Native;
+  readonly assets: Assets;
+  /** A bare koffi.node for the worker to load, where npm's folder has none. */
+  readonly nativePath: string | undefined;
+}
+
+export const startWireguard =
+  ({ native, assets, nativePath }: StartPorts): StartTunnel =>
+  async (setup, env) => {
+    const wasm = await assets.kernels();
+    const device = openTun(native, setup.name, setup.offload ? 'full' : 'plain');
+    const arena = createArena({
+      ...DEFAULT_SIZES,
+      activePeers: powerOfTwo(setup.activePeers ?? DEFAULT_SIZES.activePeers),
+      flows: setup.flows ?? DEFAULT_SIZES.flows,
+    });
+    const seed = new Uint32Array(randomBytes(8).buffer.slice(0, 8));
+    const workerSetup: WorkerSetup = {
+      layout: arena.layout,
+      memory: arena.memory,
+      wasm,
+      nativePath,
+      tun: { fd: device.file.fd, offload: device.offload },
+      aead: setup.aead,
+      mtuBytes: setup.mtuBytes,
+      hashSeed: [seed[0] ?? 0, seed[1] ?? 0],
+    };
+    const worker = assets.startWorker(workerSetup);
+    return new Running(native, env, setup, { device, arena, worker }).start();
+  };
+
+/** A started worker, and what it works on. */
+interface Parts {
+  readonly device: TunDevice;
+  readonly arena: Arena;
+  readonly worker: Worker;
+}
+
+class Running {
+  readonly #native: Native;
+  readonly #env: Env;
+  readonly #setup: TunnelSetup;
+  readonly #parts: Parts;
+  readonly #tunnel: Tunnel;
+  readonly #gone = Promise.withResolvers<void>();
+  readonly #ready = Promise.withResolvers<Extract<Event, { type: 'ready' }>>();
+  #closing = false;
+
+  constructor(native: Native, env: Env, setup: TunnelSetup, parts: Parts) {
+    this.#native = native;
+    this.#env = env;
+    this.#setup = setup;
+    this.#parts = parts;
+    this.#tunnel = new Tunnel(env, {
+      arena: parts.arena,
+      link: { send: (command) => parts.worker.postMessage(command) },
+      sockets: this.#sockets(),
+      timestamps: this.#timestamps(),
+    });
+    parts.worker.on('message', (event: Event) => this.#event(event));
+    parts.worker.on('error', (error) => this.#fail(error));
+    parts.worker.on('exit', () => {
+      if (!this.#closing) this.#fail(new BugError('the data plane has ended'));
+    });
+  }
+
+  async start(): Promise<RunningTunnel> {
+    const { aead, refusedAeads } = await this.#ready.promise;
+    const { device } = this.#parts;
+    this.#env.log.info('dataplane: ready', { aead, offload: device.offload });
+    for (const refused of refusedAeads) this.#env.log.warn('dataplane: passed over', { refused });
+    this.#tunnel.up();
+    return {
+      target: this.#tunnel,
+      publicKeyOf: (key) => nodePublic(ownKey(key.expose()).publicKey),
+      gone: this.#gone.promise,
+      close: () => this.#close(),
+    };
+  }
+
+  #event(event: Event): void {
+    if (event.type === 'ready') this.#ready.resolve(event);
+    else if (event.type === 'gone') this.#gone.resolve();
+    else this.#tunnel.onEvent(event);
+  }
+
+  #fail(error: unknown): void {
+    this.#ready.reject(error);
+    this.#gone.reject(error);
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true;
+    const { worker, device } = this.#parts;
+    worker.postMessage({ type: 'stop' });
+    await worker.terminate();
+    this.#tunnel.close();
+    device.file.close();
+  }
+
+  #sockets(): SocketsPort {
+    return {
+      open: (port, mark) => {
+        const sockets = openUdp(this.#native, { port, mark, offload: this.#setup.gso });
+        const { udp4, udp6 } = sockets;
+        return {
+          port: sockets.port,
+          udp4: udp4?.file.fd ?? -1,
+          udp6: udp6?.file.fd ?? -1,
+          gso: [udp4, udp6].every((socket) => socket?.gso ?? true),
+          sendTo: (sockaddr, datagram) => sockets.sendTo(sockaddr, datagram),
+          setMark: (value) => sockets.setMark(value),
+          close: () => sockets.close(),
+        };
+      },
+    };
+  }
+
+  #timestamps(): TimestampStore {
+    const { timestampBound } = this.#setup;
+    return {
+      bound: fromHex(timestampBound.value ?? '', 12),
+      extend: (bound, done) => {
+        timestampBound.write(toHex(bound)).then(
+          () => done(true),
+          (error: Error) => {
+            this.#env.log.warn('tunnel: time stamp bound not stored', { reason: error.message });
+            done(false);
+          },
+        );
+      },
+    };
+  }
+}
+
+function powerOfTwo(least: number): number {
+  return 2 ** Math.ceil(Math.log2(least));
+}

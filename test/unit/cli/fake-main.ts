@@ -1,0 +1,39 @@
+/**
+ * The whole program, run as a process, with an interface that only remembers in the place of the tunnel. Its
+ * "device" is the file FAKE_DEVICE: it makes it, ends when somebody deletes it, and removes it at the end.
+ */
+
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { x25519 } from '@noble/curves/ed25519.js';
+import { ConfigError } from '../../../src/base/errors.ts';
+import { nodePublic } from '../../../src/base/keys.ts';
+import { millis } from '../../../src/base/time.ts';
+import { runMain } from '../../../src/run-main.ts';
+import { FakeInterface } from '../uapi/fake-interface.ts';
+
+const device = process.env['FAKE_DEVICE'] as string;
+
+runMain(() => ({
+  now: () => millis(performance.now()),
+  start: async (setup) => {
+    if (process.env['FAKE_FAILURE'] === 'config')
+      throw new ConfigError(`interface ${setup.name} exists; remove it: ip link del ${setup.name}`);
+    if (process.env['FAKE_FAILURE'] === 'crash') process.exit(77);
+    await setup.timestampBound.write(42);
+    writeFileSync(device, `${process.pid} ${setup.mtuBytes}`);
+    const target = new FakeInterface();
+    let timer: NodeJS.Timeout | undefined;
+    const gone = new Promise<void>((done) => {
+      timer = setInterval(() => existsSync(device) || done(), 5);
+    });
+    return {
+      target,
+      publicKeyOf: (key) => nodePublic(x25519.getPublicKey(key.expose())),
+      gone,
+      close: async () => {
+        clearInterval(timer);
+        rmSync(device, { force: true });
+      },
+    };
+  },
+}));
