@@ -161,7 +161,7 @@ class Reader {
     if (at.planned === undefined) this.#faults.push(`${name}: no plan, so it was cut off`);
     else if (at.planned !== at.results)
       this.#faults.push(`${name}: planned ${at.planned} results, gave ${at.results}`);
-    if (at.results === 0 && !this.#skipped.some(({ test }) => test === at.name))
+    if (at.results === 0 && !at.inner && !this.#skipped.some(({ test }) => test === at.name))
       this.#faults.push(`${name}: ran no assertion`);
   }
 

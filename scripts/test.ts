@@ -1,19 +1,19 @@
 /**
  * Runs the tests: `node scripts/test.ts [kind | file ...] [--json FILE]`.
  *
- * Each test file is a process of its own, in a process group of its own, so that what it started ends with
- * it. The kinds run one after another, quickest first; inside a kind, files run side by side where they
- * share nothing. One line a file as it ends, the whole output of one that failed, one line a kind, and
- * last, alone, `N passed, N failed`: assertions, and one failure for each thing that could not run.
+ * Each test file, and each program that makes the machine ready, is a process group (node-group.ts). The
+ * kinds run one after another, quickest first; inside a kind, files run side by side where they share
+ * nothing. One line a file as it ends, the whole output of one that failed, one line a kind, and last,
+ * alone, `N passed, N failed`: assertions, and one failure for each thing that could not run.
  *
  * A file fails by a failed assertion, by an exit status or a signal, by running over its time, or by
  * output that does not add up (tap-output.ts). A skipped test is shown, and fails where CI=true.
  */
 
-import { spawn } from 'node:child_process';
 import { existsSync, globSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { endAll, runNode } from './node-group.ts';
 import { countTap, type Skip } from './tap-output.ts';
 
 interface Kind {
@@ -42,8 +42,8 @@ const DEFAULT_KINDS: readonly string[] = ['laws', 'unit', 'vectors', 'sim', 'net
 /** Skips that may stand even where CI=true: file, and why the judgement is whole without it. */
 const ALLOWED_SKIPS: readonly { readonly file: string; readonly why: string }[] = [];
 
-/** From the polite signal to the certain one: time for a test to take its namespaces down. */
-const GRACE_MS = 10_000;
+/** Packages and stock peers: two compilations of Go programs on a slow machine. */
+const SET_UP_SECONDS = 3600;
 
 interface FileResult {
   readonly file: string;
@@ -62,8 +62,9 @@ interface KindResult {
 
 const top = join(import.meta.dirname, '..');
 const ci = process.env['CI'] === 'true';
-const children = new Set<number>();
 let interrupted = false;
+/** Made ready once, for all kinds that need it. */
+let machine: Promise<string | undefined> | undefined;
 
 await main();
 
@@ -131,24 +132,29 @@ async function runKind(name: string, files: readonly string[]): Promise<KindResu
   return { kind: name, files: results, seconds: since(started) };
 }
 
-/** Makes the machine ready for a kind; why it is not, or undefined. */
+/** Why the machine is not ready for a kind, or undefined. */
 async function prepare(kind: Kind): Promise<string | undefined> {
   if (!kind.machine) return undefined;
+  machine ??= setUpMachine();
+  return machine;
+}
+
+async function setUpMachine(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'network namespaces and TUN devices need root';
-  try {
-    const { setUp } = await import('./debian.ts');
-    await setUp();
-    const { kernelsWasm } = await import('./kernels.ts');
-    await kernelsWasm();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const show = (text: string): void => void process.stderr.write(text);
+  for (const program of ['scripts/debian.ts', 'scripts/kernels.ts']) {
+    const { ending } = await runNode(program, SET_UP_SECONDS, {}, show);
+    if (ending !== undefined) return `${program}: ${ending}, see above`;
   }
+  return undefined;
 }
 
 async function runFile(file: string, kind: Kind): Promise<FileResult> {
   const started = performance.now();
-  const { stdout, output, ending } = await runNode(file, kind.fileSeconds);
+  const { stdout, output, ending } = await runNode(file, kind.fileSeconds + 15, {
+    // tap ends a test that hangs by itself, and says which; the later limit is for what it cannot end.
+    TAP_TIMEOUT: String(kind.fileSeconds),
+  });
   const count = countTap(stdout);
   const skips = ci && !ALLOWED_SKIPS.some((allowed) => allowed.file === file) ? count.skipped : [];
   const failures = [
@@ -170,79 +176,11 @@ async function runFile(file: string, kind: Kind): Promise<FileResult> {
   return result;
 }
 
-interface Ended {
-  readonly stdout: string;
-  /** Both streams, in the order in which they came. */
-  readonly output: string;
-  /** What was wrong with the end of the process. */
-  readonly ending: string | undefined;
-}
-
-function runNode(file: string, seconds: number): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', file], {
-      cwd: top,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      // tap ends a test that hangs by itself, and says which; the timer here is for what it cannot end.
-      env: { ...process.env, TAP_TIMEOUT: String(seconds) },
-    });
-    const { pid } = child;
-    if (pid !== undefined) children.add(pid);
-    let stdout = '';
-    let output = '';
-    let late = false;
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      output += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    const timer = setTimeout(() => {
-      late = true;
-      if (pid !== undefined) endGroup(pid);
-    }, seconds * 1000);
-    const done = (ending: string | undefined): void => {
-      clearTimeout(timer);
-      if (pid !== undefined) {
-        // What the file started and left behind must not live on beside the next one.
-        signalGroup(pid, 'SIGKILL');
-        children.delete(pid);
-      }
-      resolve({ stdout, output, ending: late ? `ran over its ${seconds} s` : ending });
-    };
-    child.on('error', (error) => done(`did not start: ${error.message}`));
-    // `exit`, then `close`: a grandchild that holds the pipes open would keep `close` from coming.
-    child.on('exit', (code, signal) => {
-      const ending = signal ? `died of ${signal}` : code === 0 ? undefined : `exit status ${code}`;
-      const stuck = setTimeout(() => pid !== undefined && endGroup(pid), 1000);
-      child.on('close', () => {
-        clearTimeout(stuck);
-        done(ending);
-      });
-    });
-  });
-}
-
-function endGroup(pid: number): void {
-  signalGroup(pid, 'SIGTERM');
-  setTimeout(() => children.has(pid) && signalGroup(pid, 'SIGKILL'), GRACE_MS).unref();
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // The group has ended.
-  }
-}
-
 function interrupt(signal: string): void {
   if (interrupted) return;
   interrupted = true;
   console.log(`test: ${signal}, ending what runs`);
-  for (const pid of children) endGroup(pid);
+  endAll();
 }
 
 function unrun(file: string, why: string): FileResult {

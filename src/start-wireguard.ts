@@ -12,10 +12,13 @@ import type { Worker } from 'node:worker_threads';
 import type { Assets } from './assets.ts';
 import { fromHex, toHex } from './base/bytes.ts';
 import type { Env } from './base/env.ts';
-import { BugError } from './base/errors.ts';
+import { BugError, NetError } from './base/errors.ts';
 import { nodePublic } from './base/keys.ts';
 import { ownKey } from './crypto/x25519.ts';
 import type { Native } from './linux/ffi.ts';
+import { configureLink, setGsoMaxBytes } from './linux/ip.ts';
+import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
+import { linkInfo, watchLink } from './linux/netlink.ts';
 import type { TunDevice } from './linux/tun.ts';
 import { openTun } from './linux/tun.ts';
 import { openUdp } from './linux/udp-sockets.ts';
@@ -25,6 +28,7 @@ import type { Event } from './node/dataplane/commands.ts';
 import type { WorkerSetup } from './node/dataplane/worker.ts';
 import type { SocketsPort, TimestampStore } from './node/tunnel/ports.ts';
 import { Tunnel } from './node/tunnel/tunnel.ts';
+import { TRANSPORT_LEAST_BYTES } from './protocol/wireguard/messages.ts';
 import type { RunningTunnel, StartTunnel, TunnelSetup } from './wireguard.ts';
 
 /** What the process brings to it. */
@@ -75,6 +79,8 @@ class Running {
   readonly #tunnel: Tunnel;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<Extract<Event, { type: 'ready' }>>();
+  #watch: LinkWatch | null = null;
+  #mtuBytes = 0;
   #closing = false;
 
   constructor(native: Native, env: Env, setup: TunnelSetup, parts: Parts) {
@@ -100,13 +106,44 @@ class Running {
     const { device } = this.#parts;
     this.#env.log.info('dataplane: ready', { aead, offload: device.offload });
     for (const refused of refusedAeads) this.#env.log.warn('dataplane: passed over', { refused });
-    this.#tunnel.up();
+    await this.#configureLink();
     return {
       target: this.#tunnel,
       publicKeyOf: (key) => nodePublic(ownKey(key.expose()).publicKey),
       gone: this.#gone.promise,
       close: () => this.#close(),
     };
+  }
+
+  /** MTU and addresses; then the kernel tells of every change, our own first. */
+  async #configureLink(): Promise<void> {
+    const { name, mtuBytes, addresses } = this.#setup;
+    await configureLink(name, { mtuBytes, addresses });
+    const link = linkInfo(this.#native, name);
+    if (link === undefined) throw new NetError(`the interface ${name} was deleted`);
+    this.#watch = watchLink(this.#native, link.index, (event) => this.#linkChanged(event));
+  }
+
+  #linkChanged(event: LinkEvent): void {
+    if (event.type === 'gone') {
+      this.#gone.resolve();
+      return;
+    }
+    const { up, mtuBytes } = event.link;
+    if (mtuBytes !== this.#mtuBytes) this.#mtuChanged(mtuBytes);
+    try {
+      if (up) this.#tunnel.up();
+      else this.#tunnel.down();
+    } catch (error) {
+      this.#env.log.error('tunnel: cannot listen', { reason: (error as Error).message });
+    }
+  }
+
+  #mtuChanged(mtuBytes: number): void {
+    this.#mtuBytes = mtuBytes;
+    this.#tunnel.setMtu(mtuBytes);
+    // Best effort, and refused for nothing that matters: see setGsoMaxBytes.
+    void setGsoMaxBytes(this.#setup.name, fullSuperPacket(mtuBytes));
   }
 
   #event(event: Event): void {
@@ -122,6 +159,7 @@ class Running {
 
   async #close(): Promise<void> {
     this.#closing = true;
+    this.#watch?.close();
     const { worker, device } = this.#parts;
     worker.postMessage({ type: 'stop' });
     await worker.terminate();
@@ -166,4 +204,12 @@ class Running {
 
 function powerOfTwo(least: number): number {
   return 2 ** Math.ceil(Math.log2(least));
+}
+
+/** Bytes of a TCP super-packet whose segments, sealed, fill one GSO send: 64 of them, and 65,507 bytes, at most. */
+function fullSuperPacket(mtuBytes: number): number {
+  const headers = 52;
+  const sealed = Math.min((mtuBytes + 15) & ~15, Math.max(mtuBytes, 16)) + TRANSPORT_LEAST_BYTES;
+  const segments = Math.max(1, Math.min(64, Math.floor(65_507 / sealed)));
+  return Math.min(65_535, segments * (mtuBytes - headers) + headers);
 }

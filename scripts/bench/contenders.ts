@@ -23,6 +23,8 @@ import { Lab } from '../../test/netns/lab.ts';
 import type { Pair } from '../../test/netns/pair.ts';
 import { makePair, ping } from '../../test/netns/pair.ts';
 
+import { FILTER_RULES } from './rows.ts';
+
 export type ContenderName = 'ours' | 'current' | 'debian' | 'evp' | 'node' | 'rules' | 'unfiltered';
 
 interface Contender {
@@ -31,7 +33,6 @@ interface Contender {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export const FILTER_RULES = 100;
 /** What makes our program run with so many rules, and without the filter stage. */
 const RULES_SWITCH = 'POSTERN_BENCH_RULES';
 const PLANT_SWITCH = 'POSTERN_PLANT';

@@ -9,10 +9,9 @@
  */
 
 import type { ContenderName } from './contenders.ts';
-import { OFFERED_PER_SECOND } from './measure.ts';
 import { spread } from './median.ts';
 import type { Bound, Figure, RowSpec } from './rows.ts';
-import { TITLES } from './rows.ts';
+import { OFFERED_PER_SECOND, TITLES } from './rows.ts';
 import type { Run, Runs } from './runs.ts';
 
 export type Values = Partial<Record<ContenderName, number>>;

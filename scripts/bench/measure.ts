@@ -13,14 +13,14 @@ import type { Host } from '../../test/netns/lab.ts';
 import type { Pair } from '../../test/netns/pair.ts';
 import { ping, transfer } from '../../test/netns/pair.ts';
 import { median } from './median.ts';
+import { OFFERED_PER_SECOND } from './rows.ts';
 
 /** USER_HZ, the same on all machines that we know (proc(5)). */
 const TICKS_PER_SECOND = 100;
 const NANOSECONDS = 1e9;
 
-/** Payload of the datagrams, and how many of them a second. */
+/** Payload of the datagrams. */
 const DATAGRAM_BYTES = 200;
-export const OFFERED_PER_SECOND = 125_000;
 
 const HASHED_BYTES = 100e6;
 const PINGS = 50;

@@ -122,17 +122,23 @@ export async function runIdle(
   meanwhile: () => void,
 ): Promise<Runs> {
   const load = loadNow();
-  const pairs: (readonly [ContenderName, Pair])[] = [];
+  const started = await Promise.allSettled(contenders.map(startPair));
   try {
-    for (const name of contenders) pairs.push([name, await startPair(name)]);
-    const measured = pairs.map(async ([name, pair]) => {
-      const idle = await idlePercent(pair, idleSeconds);
-      return [name, [{ load, asked: ['idle'], idle, failures: [] }]] as const;
+    const measured = contenders.map(async (name, i) => {
+      const failures: string[] = [];
+      let idle: number | undefined;
+      await attempt('idle', failures, async () => {
+        const result = started[i];
+        if (result?.status !== 'fulfilled') throw result?.reason;
+        idle = await idlePercent(result.value, idleSeconds);
+      });
+      const run: Run = { load, asked: ['idle'], ...(idle !== undefined && { idle }), failures };
+      return [name, [run]] as const;
     });
     meanwhile();
     return Object.fromEntries(await Promise.all(measured));
   } finally {
-    for (const [, pair] of pairs) await pair.lab.close();
+    for (const result of started) if (result.status === 'fulfilled') await result.value.lab.close();
   }
 }
 

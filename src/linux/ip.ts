@@ -5,9 +5,9 @@
  */
 
 import { spawn } from 'node:child_process';
-import { ConfigError, NetError } from '../base/errors.ts';
+import { BugError, ConfigError, NetError } from '../base/errors.ts';
 import type { Prefix } from '../base/prefix.ts';
-import { formatPrefix } from '../base/prefix.ts';
+import { equalPrefix, formatPrefix, parsePrefix } from '../base/prefix.ts';
 
 /** Words of one command, without the `ip` before them. */
 export type IpCommand = readonly string[];
@@ -20,6 +20,8 @@ export interface LinkSetting {
 }
 
 const PROGRAM = 'ip';
+/** Started by systemd or by hand, with whatever environment: the program of the system is meant. */
+const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** @throws ConfigError, NetError naming the command that failed, and what `ip` said */
 export async function configureLink(name: string, setting: LinkSetting): Promise<void> {
@@ -52,25 +54,122 @@ export interface Route {
   readonly metric?: number;
 }
 
-/** Adds and removes routes through the interface. One that is there already, or gone already, is no error. */
+/**
+ * Adds and removes unicast routes through the interface. One that is there already, or gone already, is no
+ * error; routes by other interfaces are never touched.
+ */
 export async function changeRoutes(
   name: string,
   add: readonly Route[],
   remove: readonly Route[],
 ): Promise<void> {
-  // `replace` would also take over a route of the same prefix by another interface; so would `del` without dev.
-  const there = new Set((await routesOf(name)).map((words) => words.join(' ')));
-  const known = (route: Route): boolean => there.has(routeWords(route).join(' '));
-  const change = (verb: string, route: Route): IpCommand => [
-    family(route.prefix),
-    'route',
-    verb,
-    ...routeWords(route),
+  const there = await routesOf(name);
+  const known = (route: Route): boolean => there.some((other) => sameRoute(route, other));
+  await runBatch([
+    ...remove.filter(known).map((route) => ['route', 'del', ...routeWords(name, route)]),
+    ...add
+      .filter((route) => !known(route))
+      .map((route) => ['route', 'add', ...routeWords(name, route)]),
+  ]);
+}
+
+/** Unicast routes through the interface, of both families and all tables. */
+export async function routesOf(name: string): Promise<Route[]> {
+  const routes: Route[] = [];
+  for (const [family, everything] of [
+    ['-4', '0.0.0.0/0'],
+    ['-6', '::/0'],
+  ] as const) {
+    // -N: tables and types by number; what is not unicast has a type.
+    const question = ['-N', '-json', family, 'route', 'show', 'dev', name, 'table', 'all'];
+    const { code, stdout, stderr } = await run(question, '');
+    if (code !== 0) throw new NetError(`cannot list routes of ${name}: ${stderr.trim()}`);
+    for (const { type, dst, table, metric } of JSON.parse(stdout || '[]') as ShownRoute[]) {
+      const prefix = parsePrefix(dst === 'default' ? everything : dst);
+      if (type !== undefined || prefix === undefined) continue;
+      routes.push({
+        prefix,
+        ...(table === undefined ? {} : { table: Number(table) }),
+        ...(metric === undefined ? {} : { metric }),
+      });
+    }
+  }
+  return routes;
+}
+
+interface ShownRoute {
+  readonly type?: string;
+  readonly dst: string;
+  readonly table?: string;
+  readonly metric?: number;
+}
+
+const MAIN_TABLE = 254;
+
+/** A metric that is not asked for may be any: IPv6 fills in 1,024. */
+function sameRoute(wanted: Route, there: Route): boolean {
+  return (
+    equalPrefix(wanted.prefix, there.prefix) &&
+    (wanted.table ?? MAIN_TABLE) === (there.table ?? MAIN_TABLE) &&
+    (wanted.metric === undefined || wanted.metric === there.metric)
+  );
+}
+
+function routeWords(name: string, { prefix, table, metric }: Route): string[] {
+  return [
+    formatPrefix(prefix),
     'dev',
     name,
+    ...(table === undefined ? [] : ['table', String(table)]),
+    ...(metric === undefined ? [] : ['metric', String(metric)]),
   ];
-  await runBatch([
-    ...remove.filter(known).map((route) => change('del', route)),
-    ...add.filter((route) => !known(route)).map((route) => change('add', route)),
-  ]);
+}
+
+/** Runs the commands in order up to the first that fails. */
+export async function runBatch(commands: readonly IpCommand[]): Promise<void> {
+  if (commands.length === 0) return;
+  for (const word of commands.flat())
+    if (!/^[!-~]+$/.test(word) || word.includes('#') || word.includes('"'))
+      throw new BugError(`ip: '${word}' is no word of a command`);
+  const script = commands.map((words) => `${words.join(' ')}\n`).join('');
+  const { code, stderr } = await run(['-batch', '-'], script);
+  if (code === 0) return;
+  const failed = /^Command failed -:(\d+)$/m.exec(stderr);
+  const command = commands[Number(failed?.[1] ?? 1) - 1] ?? [];
+  const said = stderr.replace(/^Command failed .*$/m, '').trim();
+  const text = `cannot run 'ip ${command.join(' ')}': ${said.replaceAll('\n', '; ')}`;
+  if (/Operation not permitted/.test(said))
+    throw new ConfigError(
+      `${text}: the program needs CAP_NET_ADMIN (run it as root or by its unit)`,
+    );
+  throw new NetError(text);
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(args: readonly string[], input: string): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(PROGRAM, args, { env: { PATH: SEARCH_PATH, LC_ALL: 'C' } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    // It may end before it has read all of its commands.
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT')
+        reject(new ConfigError(`the program 'ip' is not there: install the package iproute2`));
+      else reject(new NetError(`cannot run 'ip': ${error.message}`, { cause: error }));
+    });
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
 }

@@ -156,6 +156,7 @@ export class Plane {
   #keypair(command: Extract<Command, { type: 'keypair' }>, now: number): void {
     const { slots } = this.#shared;
     const at = peerAt(this.#shared.arena.layout, command.slot);
+    slots.markAnswered(at);
     if (command.as === 'next') {
       slots.installNext(at, command.keypair);
       return;

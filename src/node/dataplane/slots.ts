@@ -170,6 +170,11 @@ export class Slots {
     this.#due(at, now + KEEPALIVE_TIMEOUT);
   }
 
+  /** A handshake message of the peer's came: what was sent before is not unanswered any longer. */
+  markAnswered(at: number): void {
+    this.#arena.f64[(at + PEER.unansweredSend) >> 3] = 0;
+  }
+
   /** Tells the main thread once that it looks too late. */
   #due(at: number, deadline: number): void {
     const { u32, f64 } = this.#arena;

@@ -38,6 +38,7 @@ t.test('filter: any sequence of packets is judged as the twin does', async (t) =
             ? damaged(random, answerTo(previous.packet))
             : anyPacket(random, outgoing, recent);
       if (way === 1 && random.below(3) === 0) recent.push(packet);
+      if (recent.length > 20) recent.shift();
       previous = { packet, outgoing };
       if (outgoing) {
         f.out(packet, now);
@@ -102,7 +103,6 @@ function anyPacket(random: Seeded, outgoing: boolean, recent: Uint8Array[]): Uin
   let packet = anyTransport(random, ip, v4, recent);
   if (!v4 && (fragmented || random.below(4) === 0)) packet = extended(random, packet, fragmented);
   if (outgoing || random.below(3) === 0) recent.push(packet);
-  if (recent.length > 20) recent.shift();
   return damaged(random, packet);
 }
 
@@ -120,8 +120,8 @@ function damaged(random: Seeded, packet: Uint8Array): Uint8Array {
 /** The packet turned round: addresses, ports, echo request and reply. */
 function answerTo(packet: Uint8Array): Uint8Array {
   const own = packet.slice();
-  if (own.length < 20) return own;
-  const v4 = must(own[0]) >> 4 === 4;
+  const v4 = (own[0] ?? 0) >> 4 === 4;
+  if (own.length < (v4 ? 20 : 40)) return own;
   const [at, bytes] = v4 ? [12, 4] : [8, 16];
   own.set(packet.subarray(at + bytes, at + 2 * bytes), at);
   own.set(packet.subarray(at, at + bytes), at + bytes);

@@ -72,8 +72,37 @@ t.test(
     t.equal(f.in(error(sent, { ...theirs, target: them })), RULES, 'to somebody else');
     t.equal(f.in(error(udpPacket(ours, [5000, 54], empty))), RULES);
     t.equal(f.in(error(sent.subarray(0, 24))), RULES, 'ports cut off');
+    f.setRules([{ ...ssh, protocol: 17, firstPort: 53, lastPort: 53 }]);
+    f.in(udpPacket(theirs, [7, 53], empty));
+    t.equal(f.in(error(udpPacket(ours, [53, 7], empty))), PASS, 'a flow that a rule let in');
+    f.setRules([]);
+    t.equal(f.in(error(udpPacket(ours, [53, 7], empty))), RULES, 'and no longer does');
   },
 );
+
+t.test('filter: a packet whose lengths lie is malformed, also within a run', async (t) => {
+  const f = await filterOnArena();
+  const payload = new Uint8Array(20);
+  for (const [name, sent, answer, at, wrong] of [
+    ['TCP offset', segment(ours, 1, 2), segment(theirs, 2, 1), 32, [0x40, 0x60, 0xf0]],
+    [
+      'UDP length',
+      udpPacket(ours, [1, 2], payload),
+      udpPacket(theirs, [2, 1], payload),
+      25,
+      [7, 29],
+    ],
+  ] as const) {
+    f.out(sent);
+    t.equal(f.in(answer), PASS, name);
+    for (const value of wrong) {
+      const lying = answer.slice();
+      lying[at] = value;
+      t.equal(f.in(lying), MALFORMED, `${name} ${value}`);
+    }
+    t.equal(f.in(answer.subarray(0, answer.length - 1)), MALFORMED, `${name}: cut short`);
+  }
+});
 
 t.test('filter: fragments follow the first one, which must hold what is judged', async (t) => {
   const f = await filterOnArena();
@@ -91,6 +120,8 @@ t.test('filter: fragments follow the first one, which must hold what is judged',
   t.equal(f.in(piece(3, 0x2000, transport(53).subarray(0, 4))), FRAGMENT, 'too short');
   t.equal(f.in(piece(4, 0x2000, transport(54))), RULES);
   t.equal(f.in(piece(4, 4, transport(54))), FRAGMENT, 'its first one was refused');
+  f.setRules([]);
+  t.equal(f.in(piece(1, 4, transport(53))), FRAGMENT, 'the rules have changed since');
 });
 
 t.test('filter: flows are forgotten after their time', async (t) => {
