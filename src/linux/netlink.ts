@@ -41,7 +41,13 @@ const { nlmsghdr: MESSAGE, ifinfomsg: INFO, rtattr: ATTRIBUTE, nlmsgerr: REFUSAL
 
 /** The kernel writes at most 32 KiB at once unless asked for more. */
 const RECEIVE_BYTES = 32_768;
+/** Header, link body and a name of 16 bytes; behind it the kernel's own address. */
 const REQUEST_BYTES = 64;
+const RECEIVE_TAIL = {
+  message: RECEIVE_BYTES,
+  iovec: RECEIVE_BYTES + 64,
+  name: RECEIVE_BYTES + 80,
+} as const;
 /** Of each wake, so that a flood of link changes leaves the loop its turn. */
 const MAX_READS = 16;
 
@@ -120,7 +126,7 @@ class RouteSocket {
     const fd = native.socket(SOCKET.AF_NETLINK, type, NETLINK.NETLINK_ROUTE);
     this.#native = native;
     this.#file = new Descriptor(native, checked('open a netlink socket', fd));
-    this.#request = block(native, REQUEST_BYTES);
+    this.#request = block(native, REQUEST_BYTES + STRUCT.sockaddr_nl.bytes);
     this.#memory = block(native, RECEIVE_BYTES + 128);
     const { u16, u32, address } = this.#request;
     u16[0] = SOCKET.AF_NETLINK;
@@ -145,10 +151,8 @@ class RouteSocket {
     const { u8, u32, address } = this.#request;
     const request = linkRequest(which, ++this.#sequence);
     u8.set(request);
-    // The kernel's own address is all zero but for the family; it stands behind the request.
-    u32.fill(0, REQUEST_BYTES / 4 - 4);
-    u32[REQUEST_BYTES / 4 - 4] = SOCKET.AF_NETLINK;
-    const name = address + REQUEST_BYTES - 16;
+    u32[REQUEST_BYTES >> 2] = SOCKET.AF_NETLINK;
+    const name = address + REQUEST_BYTES;
     const nameBytes = STRUCT.sockaddr_nl.bytes;
     const sent = this.#native.sendto(this.fd, address, request.length, 0, name, nameBytes);
     checked(`ask for the interface ${which}`, sent);
@@ -157,7 +161,7 @@ class RouteSocket {
   /** Messages of one datagram; undefined when there is nothing more to read. */
   receive(): LinkMessage[] | undefined {
     const { u8, u32, address } = this.#memory;
-    const message = RECEIVE_BYTES;
+    const { message, name } = RECEIVE_TAIL;
     u32[(message + STRUCT.msghdr.msg_namelen) >> 2] = STRUCT.sockaddr_nl.bytes;
     const bytes = this.#native.recvmsg(this.fd, address + message, 0);
     this.overrun = bytes === -ERRNO.ENOBUFS;
@@ -165,15 +169,14 @@ class RouteSocket {
     if (bytes === -ERRNO.EAGAIN || bytes === -ERRNO.EINTR) return undefined;
     checked('read link changes', bytes);
     // Other programs may write to this socket too; the kernel is port 0.
-    const port = u32[(RECEIVE_BYTES + 112 + STRUCT.sockaddr_nl.nl_pid) >> 2];
+    const port = u32[(name + STRUCT.sockaddr_nl.nl_pid) >> 2];
     return port === 0 ? readLinkMessages(u8.subarray(0, bytes)) : [];
   }
 
   #prepareReceive(): void {
     const { u32, address } = this.#memory;
-    const message = RECEIVE_BYTES;
-    const iovec = message + 64;
-    store64(u32, message + STRUCT.msghdr.msg_name, address + RECEIVE_BYTES + 112);
+    const { message, iovec, name } = RECEIVE_TAIL;
+    store64(u32, message + STRUCT.msghdr.msg_name, address + name);
     store64(u32, message + STRUCT.msghdr.msg_iov, address + iovec);
     u32[(message + STRUCT.msghdr.msg_iovlen) >> 2] = 1;
     store64(u32, iovec, address);

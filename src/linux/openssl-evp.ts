@@ -19,7 +19,7 @@ import type { SharedMemory } from './memory.ts';
 import { store64 } from './memory.ts';
 
 export interface EvpPlaces {
-  /** 4 KiB, a multiple of 64. */
+  /** 4 KiB of this fit's own, a multiple of 64. */
   readonly scratch: number;
 }
 

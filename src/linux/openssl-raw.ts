@@ -22,7 +22,7 @@ import type { SharedMemory } from './memory.ts';
 
 /** Byte offsets in the arena. */
 export interface RawPlaces {
-  /** 4 KiB, a multiple of 64. */
+  /** 4 KiB of this fit's own, a multiple of 64. */
   readonly scratch: number;
   /** A multiple of 64. */
   readonly rxOut: number;

@@ -31,18 +31,24 @@ interface Scene extends Pair {
   readonly stateFolder: string;
 }
 
+/** 12 bytes in hex: TAI seconds from 2^62 on, 10 of them before 1970, then nanoseconds. */
+function tai64n(unixMs: number): string {
+  const seconds = 2n ** 62n + 10n + BigInt(Math.floor(unixMs / 1000));
+  return `${seconds.toString(16)}00000000`;
+}
+
 /** A pair whose `a` has met `b` an hour ahead of the clock, and has been killed. */
 async function anHourAhead(t: Test, lab: Lab): Promise<Scene> {
   const stateFolder = mkdtempSync(join(tmpdir(), 'postern-clock-'));
   lab.onClose(() => rmSync(stateFolder, { recursive: true, force: true }));
   const iface = uniqueInterface();
-  const bound = await SafeFile.open<number>({
+  const bound = await SafeFile.open<string>({
     path: `${stateFolder}/wireguard/${iface}`,
     version: 1,
-    read: Number,
+    read: String,
     files: disk,
   });
-  await bound.write(Date.now() + HOUR_MS);
+  await bound.write(tai64n(Date.now() + HOUR_MS));
   const env = { POSTERN_STATE: stateFolder };
   const pair = await makePair(lab, [UNDER_TEST, UNDER_TEST], {
     initiator: 'a',

@@ -10,12 +10,9 @@
 import { equalBytes, isZero } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { BugError, unreachable } from '../../base/errors.ts';
-import type { NodePrivate, NodePublic } from '../../base/keys.ts';
-import { keyText } from '../../base/keys.ts';
+import type { NodePrivate } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
-import { AllowedIps } from '../../protocol/wireguard/allowed-ips.ts';
-import { CookieGenerator } from '../../protocol/wireguard/cookie.ts';
 import type { Arena } from '../dataplane/arena.ts';
 import type { Event, Report } from '../dataplane/commands.ts';
 import { ringRead } from '../dataplane/ring.ts';
@@ -31,7 +28,7 @@ import { Handshakes } from './handshakes.ts';
 import { Keypairs } from './keypairs.ts';
 import { Listener } from './listener.ts';
 import type { Peer } from './peer.ts';
-import { newPeer } from './peer.ts';
+import { PeerTable } from './peer-table.ts';
 import { PeerTimers } from './peer-timers.ts';
 import type { PlaneLink, SocketsPort, TimestampStore } from './ports.ts';
 
@@ -65,16 +62,14 @@ export class Tunnel implements ConfigurableInterface {
   readonly #handshakes: Handshakes;
   readonly #timers: PeerTimers;
   readonly #listener: Listener;
-  readonly #allowedIps = new AllowedIps();
-  readonly #peers = new Map<string, Peer>();
-  readonly #byNumber = new Map<number, Peer>();
+  readonly #peers: PeerTable;
   readonly #reports: ((report: Report) => void)[] = [];
-  #nextNumber = 1;
 
   constructor(env: Env, ports: TunnelPorts) {
     const { arena, link } = ports;
     this.#env = env;
     this.#ports = ports;
+    this.#peers = new PeerTable(link);
     this.#listener = new Listener(env, ports.sockets, link);
     this.#keypairs = new Keypairs(arena, link, (length) => env.random(length));
     this.#active = new ActivePeers(arena, link, (peer) => this.#retire(peer));
@@ -83,7 +78,7 @@ export class Tunnel implements ConfigurableInterface {
       active: this.#active,
       timestamps: ports.timestamps,
       send: (sockaddr, datagram) => this.#listener.sendTo(sockaddr, datagram),
-      peer: (publicKey) => this.#peers.get(keyText(publicKey)),
+      peer: (publicKey) => this.#peers.find(publicKey),
       changed: (peer) => this.#timers.check(peer),
     });
     this.#timers = new PeerTimers(env, {
@@ -98,8 +93,7 @@ export class Tunnel implements ConfigurableInterface {
     if (change.privateKey !== undefined) this.#setPrivateKey(change.privateKey);
     if (change.fwmark !== undefined) this.#listener.setMark(change.fwmark);
     if (change.listenPort !== undefined) this.#listener.want(change.listenPort);
-    if (change.replacePeers === true)
-      for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    if (change.replacePeers === true) for (const peer of this.#peers.all()) this.#remove(peer);
     for (const peer of change.peers) this.#changePeer(peer);
   }
 
@@ -108,7 +102,7 @@ export class Tunnel implements ConfigurableInterface {
       privateKey: this.#handshakes.privateKey,
       listenPort: this.#listener.port,
       fwmark: this.#listener.mark,
-      peers: [...this.#peers.values()].map((peer) => this.#peerStatus(peer)),
+      peers: this.#peers.all().map((peer) => this.#peerStatus(peer)),
     };
   }
 
@@ -136,14 +130,14 @@ export class Tunnel implements ConfigurableInterface {
   up(): void {
     if (this.#listener.isOpen) return;
     this.#listener.open();
-    for (const peer of this.#peers.values()) this.#greet(peer);
+    for (const peer of this.#peers.all()) this.#greet(peer);
   }
 
   /** The interface went down: nothing is sent or received, and keypairs are dropped. */
   down(): void {
     if (!this.#listener.isOpen) return;
     this.#listener.close();
-    for (const peer of this.#peers.values()) this.#active.deactivate(peer);
+    for (const peer of this.#peers.all()) this.#active.deactivate(peer);
   }
 
   setMtu(mtuBytes: number): void {
@@ -152,7 +146,7 @@ export class Tunnel implements ConfigurableInterface {
 
   /** Wipes keys and closes sockets. The worker has been stopped before. */
   close(): void {
-    for (const peer of [...this.#peers.values()]) this.#remove(peer);
+    for (const peer of this.#peers.all()) this.#remove(peer);
     this.#handshakes.close();
     this.#listener.dispose();
     this.#ports.arena.u8.fill(0);
@@ -202,7 +196,7 @@ export class Tunnel implements ConfigurableInterface {
   #setPrivateKey(key: NodePrivate | null): void {
     this.#handshakes.setPrivateKey(key);
     const own = this.#handshakes.publicKey;
-    for (const peer of [...this.#peers.values()]) {
+    for (const peer of this.#peers.all()) {
       if (own !== null && equalBytes(own, peer.publicKey)) {
         this.#remove(peer);
         continue;
@@ -215,54 +209,30 @@ export class Tunnel implements ConfigurableInterface {
   #changePeer(change: PeerChange): void {
     const own = this.#handshakes.publicKey;
     if (own !== null && equalBytes(own, change.publicKey)) return;
-    const known = this.#peers.get(keyText(change.publicKey));
+    const known = this.#peers.find(change.publicKey);
     if (change.remove === true) {
       if (known !== undefined) this.#remove(known);
       return;
     }
     if (known === undefined && change.updateOnly === true) return;
-    const peer = known ?? this.#add(change.publicKey);
+    const peer = known ?? this.#peers.add(change.publicKey);
+    if (known === undefined) this.#handshakes.prepare(peer);
     if (change.presharedKey !== undefined) {
       const key = change.presharedKey;
       peer.presharedKey = key === null || isZero(key.expose()) ? null : key;
     }
     if (change.endpoint !== undefined) this.#active.setEndpoint(peer, change.endpoint);
-    this.#changeAllowedIps(peer, change);
+    this.#peers.changeAllowedIps(peer, change);
     if (change.persistentKeepaliveSeconds !== undefined) {
       peer.persistentKeepaliveSeconds = change.persistentKeepaliveSeconds;
       this.#greet(peer);
     }
   }
 
-  #changeAllowedIps({ number: peer }: Peer, change: PeerChange): void {
-    const { link } = this.#ports;
-    if (change.replaceAllowedIps === true) {
-      for (const prefix of this.#allowedIps.entries(peer))
-        link.send({ type: 'disallow', peer, prefix });
-      this.#allowedIps.removePeer(peer);
-    }
-    for (const { prefix, remove } of change.allowedIps) {
-      if (remove) this.#allowedIps.remove(prefix, peer);
-      else this.#allowedIps.insert(prefix, peer);
-      link.send({ type: remove ? 'disallow' : 'allow', peer, prefix });
-    }
-  }
-
-  #add(publicKey: NodePublic): Peer {
-    const peer = newPeer(this.#nextNumber++, publicKey, new CookieGenerator(publicKey));
-    this.#peers.set(keyText(publicKey), peer);
-    this.#byNumber.set(peer.number, peer);
-    this.#handshakes.prepare(peer);
-    return peer;
-  }
-
   #remove(peer: Peer): void {
     this.#active.deactivate(peer);
     this.#handshakes.forget(peer);
-    this.#allowedIps.removePeer(peer.number);
-    this.#ports.link.send({ type: 'forget', peer: peer.number });
-    this.#peers.delete(keyText(peer.publicKey));
-    this.#byNumber.delete(peer.number);
+    this.#peers.remove(peer);
   }
 
   #dropKeypairs(peer: Peer): void {
@@ -279,14 +249,14 @@ export class Tunnel implements ConfigurableInterface {
   }
 
   #carried(event: Extract<Event, { type: 'deactivated' }>): void {
-    const peer = this.#byNumber.get(event.peer);
+    const peer = this.#peers.numbered(event.peer);
     if (peer === undefined) return;
     peer.bytesSent += event.bytesSent;
     peer.bytesReceived += event.bytesReceived;
   }
 
   #handshakeWanted(number: number): void {
-    const peer = this.#byNumber.get(number);
+    const peer = this.#peers.numbered(number);
     if (peer !== undefined && this.#initiate(peer)) return;
     this.#env.setTimer(after(this.#env.now(), HOPELESS), () => {
       if (peer?.handshake == null) this.#ports.link.send({ type: 'give-up', peer: number });
@@ -324,7 +294,7 @@ export class Tunnel implements ConfigurableInterface {
       bytesReceived: peer.bytesReceived + (marks?.bytesReceived ?? 0),
       bytesSent: peer.bytesSent + (marks?.bytesSent ?? 0),
       persistentKeepaliveSeconds: peer.persistentKeepaliveSeconds,
-      allowedIps: this.#allowedIps.entries(peer.number),
+      allowedIps: this.#peers.allowedIps(peer),
     };
   }
 }

@@ -19,7 +19,7 @@ runMain(() => ({
     if (process.env['FAKE_FAILURE'] === 'config')
       throw new ConfigError(`interface ${setup.name} exists; remove it: ip link del ${setup.name}`);
     if (process.env['FAKE_FAILURE'] === 'crash') process.exit(77);
-    await setup.timestampBound.write(42);
+    await setup.timestampBound.write('400000006a0000000000000a');
     writeFileSync(device, `${process.pid} ${setup.mtuBytes}`);
     const target = new FakeInterface();
     let timer: NodeJS.Timeout | undefined;

@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import t from 'tap';
+import * as abi from '../../../src/linux/abi.ts';
+import { errnoText, systemError } from '../../../src/linux/errno.ts';
+
+const { STRUCT, CMSG_ALIGN, NETLINK_ALIGN, ...TABLES } = abi;
+
+const HEADERS = [
+  'errno.h',
+  'fcntl.h',
+  'poll.h',
+  'stddef.h',
+  'time.h',
+  'sys/ioctl.h',
+  'sys/socket.h',
+  'netinet/in.h',
+  'netinet/udp.h',
+  'net/if.h',
+  'linux/if_tun.h',
+  'linux/virtio_net.h',
+  'linux/netlink.h',
+  'linux/rtnetlink.h',
+];
+
+/** Younger than the headers of Debian 12; any other name must be known to the compiler. */
+const MAY_BE_UNKNOWN = ['TUN_F_USO4', 'TUN_F_USO6'];
+const UNKNOWN = -2;
+
+/** Each number of abi.ts as C writes it. */
+const EXPRESSIONS: readonly (readonly [expression: string, value: number])[] = [
+  ...Object.values(TABLES).flatMap((table) => Object.entries(table as Record<string, number>)),
+  ...Object.entries(STRUCT).flatMap(([name, { bytes, ...fields }]) => [
+    [`sizeof(struct ${name})`, bytes] as const,
+    ...Object.entries(fields as Record<string, number>).map(
+      ([field, offset]) => [`offsetof(struct ${name}, ${field})`, offset] as const,
+    ),
+  ]),
+  ['CMSG_ALIGN(1)', CMSG_ALIGN],
+  ['NLMSG_ALIGN(1)', NETLINK_ALIGN],
+];
+
+for (const [machine, compiler] of [
+  [process.arch, 'gcc'],
+  ['arm64', 'aarch64-linux-gnu-gcc'],
+] as const) {
+  const missing = spawnSync(compiler, ['--version']).status !== 0;
+  t.test(
+    `abi: every number is what ${compiler} finds in the headers of ${machine}`,
+    { skip: missing && `${compiler} is not installed` },
+    async (t) => {
+      const found = judge(compiler);
+      t.equal(found.length, EXPRESSIONS.length);
+      for (const [i, [expression, value]] of EXPRESSIONS.entries()) {
+        if (found[i] === UNKNOWN && MAY_BE_UNKNOWN.includes(expression))
+          t.comment(`${expression} is not in these headers`);
+        else if (found[i] !== value) t.equal(found[i], value, expression);
+      }
+      t.pass(`${found.length} numbers`);
+    },
+  );
+}
+
+t.test('errno: a refusal says what failed, by name, and is of the kind to act on', async (t) => {
+  const taken = systemError('bind UDP port 51820', -98);
+  t.equal(taken.code, 'EADDRINUSE');
+  t.equal(taken.name, 'NetError');
+  t.match(taken.message, /^cannot bind UDP port 51820: EADDRINUSE: .*in use/);
+  t.equal(systemError('open it', -1, 'ask somebody').name, 'ConfigError');
+  t.equal(
+    systemError('open it', -1, 'ask somebody').message,
+    'cannot open it: EPERM: ask somebody',
+  );
+  t.equal(systemError('open it', -4095).code, 'E4095');
+  t.equal(errnoText(4095), 'E4095: see errno(3)');
+});
+
+/**
+ * The value of each expression, read from the assembly that the compiler writes: so it can be of a machine that
+ * this one cannot run. Each is kept one greater, since assemblers have a word of their own for zeros.
+ */
+function judge(compiler: string): number[] {
+  const folder = mkdtempSync(`${tmpdir()}/postern-abi-`);
+  try {
+    const rows = EXPRESSIONS.map(([expression]) =>
+      MAY_BE_UNKNOWN.includes(expression)
+        ? `#ifdef ${expression}\n${expression} + 1ll,\n#else\n${UNKNOWN} + 1ll,\n#endif\n`
+        : `(long long)(unsigned)(${expression}) + 1ll,\n`,
+    );
+    const includes = HEADERS.map((header) => `#include <${header}>\n`).join('');
+    writeFileSync(
+      `${folder}/abi.c`,
+      `#define _GNU_SOURCE\n${includes}const long long abi[] = {\n${rows.join('')}};\n`,
+    );
+    const { status, stderr } = spawnSync(
+      compiler,
+      ['-S', '-O0', '-o', `${folder}/abi.s`, `${folder}/abi.c`],
+      { encoding: 'utf8' },
+    );
+    if (status !== 0) throw new Error(stderr);
+    const assembly = readFileSync(`${folder}/abi.s`, 'utf8');
+    return [...assembly.matchAll(/^\s+\.(?:quad|xword)\s+(-?\d+)$/gm)].map((m) => Number(m[1]) - 1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
