@@ -6,10 +6,11 @@
  *     kernels.wasm         dist/, compiled when out of date        read in place
  *     worker.cjs           src/node/dataplane/worker.ts            read in place
  *     koffi.node           npm's folder, by koffi's own loader     beside the program, else taken out of it
+ *                                                                  (native-file.ts)
  */
 
 import { readFileSync } from 'node:fs';
-import { getAsset, isSea } from 'node:sea';
+import { getAsset, getRawAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
 
 export interface Assets {
@@ -17,6 +18,8 @@ export interface Assets {
   kernels(): Promise<Uint8Array>;
   /** Starts the data plane's worker. */
   startWorker(workerData: unknown): Worker;
+  /** Bytes of koffi.node for this architecture, or undefined where koffi finds its own. They cannot be written to. */
+  native(): Uint8Array | undefined;
 }
 
 export function assets(): Assets {
@@ -38,14 +41,17 @@ const inTheTree: Assets = {
       workerData,
       resourceLimits: WORKER_LIMITS,
     }),
+  native: () => undefined,
 };
 
 const carried: Assets = {
-  kernels: async () => new Uint8Array(getAsset('kernels.wasm')),
+  kernels: async () => new Uint8Array(getRawAsset('kernels.wasm')),
   startWorker: (workerData) =>
     new Worker(getAsset('worker.cjs', 'utf8'), {
       eval: true,
       workerData,
       resourceLimits: WORKER_LIMITS,
     }),
+  // In place: a copy would be a megabyte of memory for one write.
+  native: () => new Uint8Array(getRawAsset('koffi.node')),
 };

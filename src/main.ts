@@ -1,13 +1,26 @@
 /** Joins the rooms to the real system, and runs. */
 
+import type { Assets } from './assets.ts';
 import { assets } from './assets.ts';
 import { bootClock } from './linux/clock.ts';
+import type { Native } from './linux/ffi.ts';
 import { loadNative } from './linux/ffi.ts';
+import { loadCarried, places } from './native-file.ts';
 import { runMain } from './run-main.ts';
 import { startWireguard } from './start-wireguard.ts';
 
-runMain(() => {
-  const native = loadNative();
-  const start = startWireguard({ native, assets: assets(), nativePath: undefined });
-  return { start, now: bootClock(native) };
+runMain((stateFolder) => {
+  const ours = assets();
+  const { native, nativePath } = nativeOf(ours, stateFolder);
+  return { start: startWireguard({ native, assets: ours, nativePath }), now: bootClock(native) };
 });
+
+/** From source koffi finds its native half by itself. */
+function nativeOf(
+  ours: Assets,
+  stateFolder: string,
+): { readonly native: Native; readonly nativePath: string | undefined } {
+  const bytes = ours.native();
+  if (bytes === undefined) return { native: loadNative(), nativePath: undefined };
+  return loadCarried(bytes, places(stateFolder), loadNative);
+}

@@ -50,7 +50,7 @@ export interface Joined {
  *
  * @param join called by the verbs that need it: the native file takes its time to load, and may be missing
  */
-export function runMain(join: () => Joined): void {
+export function runMain(join: (stateFolder: string) => Joined): void {
   main(join).then(
     // Not by exitCode: a handle that failed to close must not keep a process that has said its end.
     (code) => process.exit(code),
@@ -61,7 +61,7 @@ export function runMain(join: () => Joined): void {
   );
 }
 
-async function main(join: () => Joined): Promise<number> {
+async function main(join: (stateFolder: string) => Joined): Promise<number> {
   const calledAs = process.env['POSTERN_CALLED_AS'] ?? (isSea() ? process.argv0 : 'postern');
   delete process.env['POSTERN_CALLED_AS'];
   const parent = waitingParent();
@@ -72,7 +72,7 @@ async function main(join: () => Joined): Promise<number> {
     version: versionFacts,
     wireguard: async (options: WireguardOptions) =>
       options.foreground
-        ? wireguard(options, join(), parent)
+        ? wireguard(options, join, parent)
         : startInBackground(respawnOf(backgroundArgs(calledAs))),
   };
   if (parent === undefined) return runProgram(calledAs, process.argv.slice(2), actions, terminal);
@@ -94,10 +94,11 @@ async function main(join: () => Joined): Promise<number> {
 
 async function wireguard(
   options: WireguardOptions,
-  { start, now }: Joined,
+  join: (stateFolder: string) => Joined,
   parent: Parent | undefined,
 ): Promise<void> {
   const stateFolder = resolve(process.env['POSTERN_STATE'] ?? '/var/lib/postern');
+  const { start, now } = join(stateFolder);
   const env = realEnv(now, makeLog(options.logLevel ?? environmentLevel(), parent !== undefined));
   // A process in the background keeps no file system from being unmounted.
   if (parent !== undefined) process.chdir('/');

@@ -79,6 +79,7 @@ class Running {
   readonly #tunnel: Tunnel;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<Extract<Event, { type: 'ready' }>>();
+  readonly #ended = Promise.withResolvers<void>();
   #watch: LinkWatch | null = null;
   #mtuBytes = 0;
   #closing = false;
@@ -97,6 +98,7 @@ class Running {
     parts.worker.on('message', (event: Event) => this.#event(event));
     parts.worker.on('error', (error) => this.#fail(error));
     parts.worker.on('exit', () => {
+      this.#ended.resolve();
       if (!this.#closing) this.#fail(new BugError('the data plane has ended'));
     });
   }
@@ -161,8 +163,9 @@ class Running {
     this.#closing = true;
     this.#watch?.close();
     const { worker, device } = this.#parts;
+    // It ends by itself: a thread that is terminated in a call from native code takes the process with it.
     worker.postMessage({ type: 'stop' });
-    await worker.terminate();
+    await this.#ended.promise;
     this.#tunnel.close();
     device.file.close();
   }

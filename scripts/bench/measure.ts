@@ -11,7 +11,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Host } from '../../test/netns/lab.ts';
 import type { Pair } from '../../test/netns/pair.ts';
-import { ping, transfer } from '../../test/netns/pair.ts';
+import { transfer } from '../../test/netns/pair.ts';
 import { median } from './median.ts';
 import { OFFERED_PER_SECOND } from './rows.ts';
 
@@ -98,8 +98,11 @@ export async function udp(pair: Pair, seconds: number): Promise<Udp> {
 
 /** Median round trip of 50, in milliseconds. */
 export async function roundTripMs({ a, b }: Pair): Promise<number> {
-  const pings = await ping(a, b.inner[0], { count: PINGS, intervalMs: PING_INTERVAL_MS });
-  const times = [...pings.output.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
+  const { stdout } = await a.host.run(
+    ['ping', '-n', '-c', `${PINGS}`, '-i', `${PING_INTERVAL_MS / 1000}`, '-W', '1', b.inner[0]],
+    { check: false },
+  );
+  const times = [...stdout.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
   if (times.length < PINGS) throw new Error(`${PINGS - times.length} pings of ${PINGS} lost`);
   return median(times);
 }

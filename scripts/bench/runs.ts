@@ -21,6 +21,8 @@ export interface Run {
   /** Of the machine over the last minute, as the run began. */
   readonly load: number;
   readonly asked: readonly Measure[];
+  /** All of it, start and stop included. */
+  readonly seconds?: number;
   readonly bytes?: boolean;
   readonly ping?: number;
   readonly tcp1?: Tcp;
@@ -35,7 +37,7 @@ export interface Run {
   readonly failures: readonly string[];
 }
 
-export type Measure = Exclude<keyof Run, 'load' | 'asked' | 'failures'>;
+export type Measure = Exclude<keyof Run, 'load' | 'asked' | 'seconds' | 'failures'>;
 
 /** In the order of the runs. */
 export type Runs = Partial<Record<ContenderName, readonly Run[]>>;
@@ -100,6 +102,7 @@ async function runOnce(
   durations: Durations,
 ): Promise<Run> {
   const load = loadNow();
+  const began = performance.now();
   const results: Partial<Record<Measure, unknown>> = {};
   const failures: string[] = [];
   await attempt(contender, failures, async () => {
@@ -112,7 +115,8 @@ async function runOnce(
           results[measure] = await take(pair, durations);
         });
   });
-  return { load, asked: [...measures], ...(results as Partial<Run>), failures };
+  const seconds = (performance.now() - began) / 1000;
+  return { load, asked: [...measures], seconds, ...(results as Partial<Run>), failures };
 }
 
 /** One run without traffic of each contender, all at the same time, while `meanwhile` is done. */

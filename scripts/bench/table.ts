@@ -42,6 +42,7 @@ export function progress(contender: ContenderName, run: Run): string {
     run.ping !== undefined && `ping ${run.ping.toFixed(2)} ms`,
     run.memory && `${run.memory.anonymousMb.toFixed(0)} MB`,
     run.handshakes && `${run.handshakes.perCpuSecond.toFixed(0)} handshakes/CPU s`,
+    run.seconds !== undefined && `(${run.seconds.toFixed(1)} s)`,
     ...run.failures,
   ].filter((part) => typeof part === 'string');
   return `  ${TITLES[contender].padEnd(9)} load ${run.load.toFixed(1)}  ${parts.join('  ')}`;

@@ -15,7 +15,7 @@
  *
  *     EIO                 the device cannot checksum: GSO is off for this socket from now on
  *     EINVAL, EMSGSIZE    may mean just this destination (a path MTU below the segment), so GSO is off only
- *                         after 16 in a row
+ *                         after 16 without one that went
  *
  * Any other refusal is counted by its errno and the next run goes on. A full send buffer is waited for once
  * in a flush, for 4 ms at most: the TUN device is not read meanwhile, and that is what slows a sender down.
@@ -195,11 +195,11 @@ export class UdpSocketPort {
     // Those of a run cut before these keep their place in the order.
     this.#sendSingles();
     const sent = this.#call(this.#at + RUNS + first * MMSGHDR.bytes, runs - first);
+    const datagrams = Math.ceil(this.#length(first) / this.#segment(first));
     if (sent > 0) {
-      this.#gsoRefusals = 0;
+      if (datagrams > 1) this.#gsoRefusals = 0;
       return sent;
     }
-    const datagrams = Math.ceil(this.#length(first) / this.#segment(first));
     if (datagrams > 1 && this.#gsoRefused(-sent)) return this.#cut(first);
     this.#refuse(-sent, datagrams);
     return 1;

@@ -15,15 +15,17 @@ const TIMEOUT_MS = 60_000;
 interface Variant {
   readonly name: string;
   readonly options: ImplementationOptions;
+  /** What ours says at its start, so that a variant is what it is called. */
+  readonly says?: RegExp;
   /** Not a multiple of 16, or of 4: other ways through the kernels. Default 1420. */
   readonly mtuBytes?: number;
 }
 
 const VARIANTS: readonly Variant[] = [
   { name: 'as it comes', options: {} },
-  { name: 'raw OpenSSL', options: { arguments: ['--aead', 'raw'] } },
-  { name: 'EVP', options: { arguments: ['--aead', 'evp'] } },
-  { name: 'node:crypto', options: { arguments: ['--aead', 'node'] } },
+  { name: 'raw OpenSSL', options: { arguments: ['--aead', 'raw'] }, says: /aead=openssl-raw / },
+  { name: 'EVP', options: { arguments: ['--aead', 'evp'] }, says: /aead=openssl-evp / },
+  { name: 'node:crypto', options: { arguments: ['--aead', 'node'] }, says: /aead=node-crypto / },
   { name: 'no offload on the TUN device', options: { arguments: ['--no-offload'] } },
   { name: 'no GSO on the sockets', options: { arguments: ['--no-gso'] } },
   { name: 'neither', options: { arguments: ['--no-offload', '--no-gso'] } },
@@ -31,7 +33,7 @@ const VARIANTS: readonly Variant[] = [
   { name: 'at an MTU of 1,391', options: {}, mtuBytes: 1391 },
 ];
 
-for (const { name, options, mtuBytes } of VARIANTS) {
+for (const { name, options, says, mtuBytes } of VARIANTS) {
   // Only ours knows these arguments.
   if (UNDER_TEST !== 'ours' && options.arguments) continue;
   labTest(
@@ -42,6 +44,7 @@ for (const { name, options, mtuBytes } of VARIANTS) {
         a: options,
         ...(mtuBytes !== undefined && { mtuBytes }),
       });
+      if (says) t.match(a.tunnel.child.output, says);
       for (const [from, to] of [[a, b] as const, [b, a] as const]) {
         const sent = await transfer(from, to, to.inner[0], HALF_BYTES, TIMEOUT_MS);
         t.match(sent, { bytes: HALF_BYTES, receivedSha256: sent.sentSha256 });

@@ -2,7 +2,7 @@
  * Datagrams that nobody should answer, and a program that sends them.
  *
  *     hostile ADDRESS PORT COUNT KEY   a mix of all kinds but `stranger`, from one socket
- *     stranger ADDRESS PORT COUNT KEY  initiations with a right mac1 from a key that nobody knows
+ *     stranger ADDRESS PORT COUNT KEY  initiations with a right mac1 from a key that nobody knows, in peace
  *     flood ADDRESS PORT MS KEY        those, as fast as they go, for MS milliseconds
  *
  * KEY is the responder's public key, base64. Each says at its end: sent N cookies N responses N others N,
@@ -27,6 +27,9 @@ const COOKIE_BYTES = 64;
 const LAST_ANSWERS_MS = 300;
 /** So many are under way in the sender's queue before it looks at what came back. */
 const BURST = 32;
+
+/** Slow enough for nobody to be under load, when a cookie would be right. */
+const STRANGER_PACE_MS = 5;
 
 type Make = (random: Seeded, key: Uint8Array) => Uint8Array;
 
@@ -78,6 +81,7 @@ async function shoot(
   key: Uint8Array,
   make: Make,
   isDone: (sent: number) => boolean,
+  paceMs: number,
 ): Promise<void> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   const came = { cookies: 0, responses: 0, others: 0 };
@@ -96,7 +100,8 @@ async function shoot(
   let sent = 0;
   while (!isDone(sent)) {
     socket.send(shells[sent++ % shells.length] ?? new Uint8Array());
-    if (sent % BURST === 0) await setImmediate();
+    if (paceMs > 0) await pause(paceMs);
+    else if (sent % BURST === 0) await setImmediate();
   }
   await pause(LAST_ANSWERS_MS);
   const { cookies, responses, others } = came;
@@ -114,4 +119,5 @@ await shoot(
   verb === 'flood'
     ? () => performance.now() - began > Number(amount)
     : (sent) => sent >= Number(amount),
+  verb === 'stranger' ? STRANGER_PACE_MS : 0,
 );

@@ -83,7 +83,8 @@ labTest('weather: a datagram that comes twice is taken once', subject, async (t,
   t.equal(pings.received, 200);
   t.notMatch(pings.output, 'DUP!');
   t.equal(await inside.packets(), 200, 'each request was delivered once');
-  t.ok((await arrived.packets()) >= 400, `though ${await arrived.packets()} datagrams came`);
+  // The first copies may still wait for the neighbour's address.
+  t.ok((await arrived.packets()) >= 390, `though ${await arrived.packets()} datagrams came`);
   const sent = await transfer(a, b, b.inner[0], 4 * MEGABYTE);
   t.match(sent, { bytes: 4 * MEGABYTE, receivedSha256: sent.sentSha256 });
 });

@@ -37,17 +37,19 @@ export function ringWrite(
   return true;
 }
 
-/** The main thread's end: hands each waiting datagram to `take` as copies; at most `most` of them, true if more wait. */
+/**
+ * The main thread's end: hands waiting datagrams to `take` as copies, and says how many there were. No more than
+ * the ring holds: where it was full, more may have come meanwhile, and nobody tells.
+ */
 export function ringRead(
   { i32, u8, layout }: Arena,
-  most: number,
   take: (datagram: Uint8Array, source: Uint8Array) => void,
-): boolean {
+): number {
   const words = layout.shared >> 2;
   Atomics.store(i32, words + TOLD, 0);
-  for (let i = 0; i < most; i++) {
+  for (let i = 0; i < RING_ENTRIES; i++) {
     const tail = Atomics.load(i32, words + TAIL);
-    if (tail === Atomics.load(i32, words + HEAD)) return false;
+    if (tail === Atomics.load(i32, words + HEAD)) return i;
     const entry = entryAt(layout.ring, tail);
     const length = i32[entry >> 2] as number;
     const source = new Uint8Array(u8.subarray(entry + 4, entry + 4 + SOCKADDR_BYTES));
@@ -56,7 +58,7 @@ export function ringRead(
     Atomics.store(i32, words + TAIL, (tail + 1) | 0);
     take(datagram, source);
   }
-  return true;
+  return RING_ENTRIES;
 }
 
 function entryAt(ring: number, index: number): number {

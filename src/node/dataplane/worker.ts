@@ -103,6 +103,7 @@ class Worker {
       case 'stop':
         this.#tun.close();
         for (const waiting of this.#udp) waiting.close();
+        // Nothing is left to wait for: the thread ends by itself.
         this.#port.close();
         return;
       default:

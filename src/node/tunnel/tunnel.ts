@@ -14,6 +14,7 @@ import type { NodePrivate } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
 import type { Arena } from '../dataplane/arena.ts';
+import { RING_ENTRIES } from '../dataplane/arena.ts';
 import type { Event, Report } from '../dataplane/commands.ts';
 import { ringRead } from '../dataplane/ring.ts';
 import { ActivePeers } from './active.ts';
@@ -32,8 +33,8 @@ import { PeerTable } from './peer-table.ts';
 import { PeerTimers } from './peer-timers.ts';
 import type { PlaneLink, SocketsPort, TimestampStore } from './ports.ts';
 
-/** Datagrams handled in one turn; more wait for the next, so that timers and commands get theirs. */
-const DATAGRAMS_PER_TURN = 32;
+/** So many handshake messages at once are load: an eighth of the ring (upstream: of its queue). */
+const BUSY_DATAGRAMS: number = RING_ENTRIES / 8;
 /** Packets to a peer that cannot be asked wait so long for an endpoint or a key to be set. */
 const HOPELESS: Millis = seconds(5);
 
@@ -275,13 +276,13 @@ export class Tunnel implements ConfigurableInterface {
     else this.#initiate(peer);
   }
 
+  /** A full ring is read again after other events had their turn. */
   #datagrams(): void {
-    const more = ringRead(this.#ports.arena, DATAGRAMS_PER_TURN, (datagram, source) => {
+    const count = ringRead(this.#ports.arena, (datagram, source) => {
       if (this.#listener.isOpen) this.#handshakes.receive(datagram, source);
     });
-    if (!more) return;
-    this.#handshakes.busy();
-    this.#env.setTimer(this.#env.now(), () => this.#datagrams());
+    if (count >= BUSY_DATAGRAMS) this.#handshakes.busy();
+    if (count >= RING_ENTRIES) this.#env.setTimer(this.#env.now(), () => this.#datagrams());
   }
 
   #peerStatus(peer: Peer): PeerStatus {

@@ -115,13 +115,14 @@ function silenceAt(facts: TimerFacts, now: Millis): Millis {
   return after(max(ended, now), patience);
 }
 
-/** Counts from the last traffic either way, an initiation included; due at once where there was none yet. */
+/** Counts from the last traffic either way, handshakes included; due at once where there was none yet. */
 function persistentAt(facts: TimerFacts): Millis {
   const { persistentKeepalive, handshake, hasKeypair } = facts;
   if (persistentKeepalive === 0 || (handshake !== null && !hasKeypair)) return NEVER;
   const last = max(
     facts.lastSent,
     facts.lastReceived,
+    facts.lastKeypairAt,
     facts.gaveUpAt,
     handshake?.lastInitiationAt ?? facts.gaveUpAt,
   );

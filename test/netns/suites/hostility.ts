@@ -66,11 +66,18 @@ async function admitsPeersUnderFlood(t: Test, pair: Pair): Promise<void> {
   const { a, b } = pair;
   const into = await b.host.count('input', `udp dport ${b.port} ip saddr ${MALLORY}`);
   const out = await b.host.count('output', `udp sport ${b.port} ip daddr ${MALLORY}`);
+  const tries = await b.host.count('input', `udp dport ${b.port} ip saddr ${a.outer[0]}`);
+  const replies = await b.host.count('output', `udp sport ${b.port} ip daddr ${a.outer[0]}`);
   const flood = m.start(shooting('flood', FLOOD_MS, b), { name: 'flood' });
   await until('the flood has begun', async () => (await into.packets()) > 10_000);
   const began = performance.now();
   // A cookie is asked for at the first try, and used at the second, 5 s later.
-  await until('a ping comes back', () => answers(a, b.inner[0], 1000), FLOOD_MS);
+  await until('a ping comes back', () => answers(a, b.inner[0], 1000), FLOOD_MS).catch(
+    async (error) => {
+      const [tried, replied] = [await tries.packets(), await replies.packets()];
+      throw new Error(`${error.message}; ${tried} datagrams from a, ${replied} to it`);
+    },
+  );
   t.comment(`in after ${Math.round(performance.now() - began)} ms`);
   const [, sent, cookies, responses] = await flood.says(
     /sent (\d+) cookies (\d+) responses (\d+)/,

@@ -1,0 +1,71 @@
+/**
+ * The program's code in two files: main and the data plane's worker, each with everything it imports.
+ *
+ * Not minified: 99 of 100 bytes of the result are Node, and a stack that a user sends should be readable. No
+ * path of this machine goes into them, so that the same tree gives the same bytes in any folder.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import type { BuildInfo } from '../../src/build-info.ts';
+import { TOP } from './packages.ts';
+
+export interface Bundle {
+  readonly main: string;
+  readonly worker: string;
+  /** Names of the packages whose code is in them, sorted. */
+  readonly packages: readonly string[];
+}
+
+/** @throws Error with esbuild's words where something cannot be resolved; a warning is an error too */
+export async function bundle(info: BuildInfo): Promise<Bundle> {
+  const result = await build({
+    absWorkingDir: TOP,
+    entryPoints: { main: 'src/main.ts', worker: 'src/node/dataplane/worker.ts' },
+    outdir: 'dist',
+    write: false,
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'cjs',
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'silent',
+    define: {
+      POSTERN_BUILD: JSON.stringify(JSON.stringify(info)),
+      // Only what runs from source looks for its own place.
+      'import.meta.url': '"file:///"',
+    },
+  });
+  const [warning] = result.warnings;
+  if (warning) throw new Error(`esbuild: ${warning.location?.file ?? ''}: ${warning.text}`);
+  const text = (name: string): string =>
+    result.outputFiles.find(({ path }) => path.endsWith(`/${name}.js`))?.text ?? '';
+  const packages = Object.keys(result.metafile.inputs)
+    .map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
+    .filter((name) => name !== undefined);
+  return { main: text('main'), worker: text('worker'), packages: [...new Set(packages)].sort() };
+}
+
+/** What `postern version` will say of this tree. */
+export function infoOf(): BuildInfo {
+  const { version, dependencies } = JSON.parse(readFileSync(join(TOP, 'package.json'), 'utf8')) as {
+    version: string;
+    dependencies: Record<string, string>;
+  };
+  const commit = commitOf();
+  const koffi = dependencies['koffi'] as string;
+  return commit === undefined ? { version, koffi } : { version, koffi, commit };
+}
+
+/** The commit, `-dirty` where the tree is another; undefined for a tree without git. */
+function commitOf(): string | undefined {
+  if (!existsSync(join(TOP, '.git'))) return undefined;
+  // Asking must not write to the index, which others may be using.
+  const git = (...words: string[]): string =>
+    execFileSync('git', ['--no-optional-locks', ...words], { cwd: TOP, encoding: 'utf8' }).trim();
+  const commit = git('rev-parse', 'HEAD');
+  return git('status', '--porcelain') === '' ? commit : `${commit}-dirty`;
+}
