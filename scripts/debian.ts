@@ -7,6 +7,7 @@
  *     .cache/debian/root/   the packages and what they need that this machine has not, unpacked: never
  *                           configured, no maintainer script run
  *     .cache/debian/stamp   the list, the release and the architecture that root was made for
+ *     .cache/arm64/         the same of what `arm64` marks: only made for the tests of the build
  *
  * The stamp is written last and the tree appears by a rename, so a kill at any moment leaves either a whole
  * tree or one that the next run makes anew. One run at a time works here; a second one waits.
@@ -25,7 +26,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { BugError, ConfigError } from '../src/base/errors.ts';
 import { lock, main, RunError, run } from './run.ts';
 
@@ -35,11 +36,9 @@ export const CACHE: string = join(import.meta.dirname, '../.cache');
 export const PEERS_BIN: string = join(CACHE, 'peers/bin');
 
 const LOCK = join(CACHE, 'debian.lock');
-const HOME = join(CACHE, 'debian');
-const ROOT = join(HOME, 'root');
-const STAMP = join(HOME, 'stamp');
+const HOMES = { unpack: join(CACHE, 'debian'), arm64: join(CACHE, 'arm64') } as const;
 
-const MODES = ['install', 'unpack', 'on-demand'] as const;
+const MODES = ['install', 'unpack', 'arm64', 'on-demand'] as const;
 type Mode = (typeof MODES)[number];
 
 /** Another apt on the machine is waited for, this long. */
@@ -94,33 +93,35 @@ export interface Unpacked {
   readonly env: Record<string, string>;
 }
 
-/** Unpacks what the list marks with `unpack`, and all it depends on that this machine has not. */
-export async function unpackPackages(): Promise<Unpacked> {
-  const wanted = packages('unpack');
+/** Unpacks what the list marks with `mode`, and all it depends on that this machine has not. */
+export async function unpackPackages(mode: 'unpack' | 'arm64' = 'unpack'): Promise<Unpacked> {
+  const wanted = packages(mode);
+  const home = HOMES[mode];
+  const root = join(home, 'root');
   const stamp = `${wanted.join(' ')}\n${await run(['dpkg', '--print-architecture'])}${release()}\n`;
-  if (!isStamped(stamp)) {
+  if (!isStamped(home, stamp)) {
     using _ = lock(LOCK, waiting);
-    if (!isStamped(stamp)) {
-      say(`unpacking ${wanted.join(' ')} into .cache/debian/root`);
-      await unpack(wanted);
-      writeFileSync(STAMP, stamp);
+    if (!isStamped(home, stamp)) {
+      say(`unpacking ${wanted.join(' ')} into ${relative(process.cwd(), root)}`);
+      await unpack(wanted, home);
+      writeFileSync(join(home, 'stamp'), stamp);
     }
   }
   const libraries = ['lib', 'usr/lib']
-    .filter((folder) => existsSync(join(ROOT, folder)))
+    .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
-      readdirSync(join(ROOT, folder))
+      readdirSync(join(root, folder))
         .filter((name) => name.endsWith('-linux-gnu'))
-        .map((name) => join(ROOT, folder, name)),
+        .map((name) => join(root, folder, name)),
     );
-  return { root: ROOT, env: { LD_LIBRARY_PATH: libraries.join(':') } };
+  return { root, env: { LD_LIBRARY_PATH: libraries.join(':') } };
 }
 
-async function unpack(wanted: readonly string[]): Promise<void> {
-  rmSync(HOME, { recursive: true, force: true });
-  mkdirSync(HOME, { recursive: true });
+async function unpack(wanted: readonly string[], home: string): Promise<void> {
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { recursive: true });
   // A new name, since an apt whose parent was killed may still be writing to the last one.
-  const fresh = mkdtempSync(join(HOME, 'new-'));
+  const fresh = mkdtempSync(join(home, 'new-'));
   const archives = join(fresh, 'archives');
   mkdirSync(join(archives, 'partial'), { recursive: true });
   // apt itself works out what the machine lacks. Nothing is installed, so it may go without the locks of
@@ -135,7 +136,7 @@ async function unpack(wanted: readonly string[]): Promise<void> {
   const tree = join(fresh, 'root');
   for (const name of readdirSync(archives).filter((name) => name.endsWith('.deb')))
     await run(['dpkg', '--extract', join(archives, name), tree]);
-  renameSync(tree, ROOT);
+  renameSync(tree, join(home, 'root'));
   rmSync(fresh, { recursive: true });
 }
 
@@ -175,8 +176,9 @@ function packages(mode: Mode): string[] {
     .map((row) => row.name);
 }
 
-function isStamped(stamp: string): boolean {
-  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp;
+function isStamped(home: string, stamp: string): boolean {
+  const file = join(home, 'stamp');
+  return existsSync(file) && readFileSync(file, 'utf8') === stamp;
 }
 
 /** The Debian release: an unpacked tree fits the one that it was made for. */

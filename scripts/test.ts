@@ -32,12 +32,21 @@ const KINDS: Readonly<Record<string, Kind>> = {
   sim: { jobs: 1, fileSeconds: 300, machine: false },
   netns: { jobs: 1, fileSeconds: 600, machine: true },
   interop: { jobs: 1, fileSeconds: 900, machine: true },
+  build: { jobs: 1, fileSeconds: 600, machine: true },
   long: { jobs: 1, fileSeconds: 12 * 3600, machine: true },
   planted: { jobs: 1, fileSeconds: 1800, machine: true },
 };
 
 /** In this order; `long` and `planted` only by name. */
-const DEFAULT_KINDS: readonly string[] = ['laws', 'unit', 'vectors', 'sim', 'netns', 'interop'];
+const DEFAULT_KINDS: readonly string[] = [
+  'laws',
+  'unit',
+  'vectors',
+  'sim',
+  'netns',
+  'interop',
+  'build',
+];
 
 /** Skips that may stand even where CI=true: file, and why the judgement is whole without it. */
 const ALLOWED_SKIPS: readonly { readonly file: string; readonly why: string }[] = [];

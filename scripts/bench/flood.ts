@@ -3,9 +3,10 @@
  *
  *     node flood.ts FILE ADDRESS PORT      says one line of JSON: what came back, and when
  *
- * A fixed number is on the way at any time: enough that the responder never waits for us, and few enough that
- * it does not believe itself under attack (wireguard-go does from 128 waiting ones) and ask for cookies
- * instead of answering. What has had no answer when nothing has come for a while is lost.
+ * They go in bursts, the next one when the last is answered: long enough that the responder is hardly ever
+ * waiting for us, and short enough that it does not believe itself under attack and ask for cookies instead
+ * of answering (wireguard-go does from 128 messages waiting, ours from 32 without a pause). What has had no answer
+ * when nothing has come for a while is lost.
  */
 
 import { createSocket } from 'node:dgram';
@@ -27,7 +28,7 @@ export interface Flooded {
   readonly firstHex: string;
 }
 
-const ON_THE_WAY = 32;
+const BURST = 10;
 const PATIENCE_MS = 200;
 /** Where the receiver's index stands: of a response, and of a cookie reply. */
 const RESPONSE_TO_AT = 8;
@@ -45,7 +46,8 @@ function flood(datagrams: Buffer, address: string, port: number): void {
   let began = 0;
   let last = 0;
   const fill = (): void => {
-    for (; waiting.size < ON_THE_WAY && sent < count; sent++) {
+    if (waiting.size > 0) return;
+    for (; waiting.size < BURST && sent < count; sent++) {
       waiting.add(sent);
       socket.send(datagrams, sent * INITIATION_BYTES, INITIATION_BYTES);
     }

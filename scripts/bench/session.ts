@@ -18,6 +18,8 @@ import { progress } from './table.ts';
 /** Measured by themselves, not in the rounds of traffic. */
 const APART: readonly Measure[] = ['idle', 'handshakes', 'growth'];
 
+const HASHED: readonly ContenderName[] = ['ours', 'current', 'debian'];
+
 /** In the quick form nobody is measured whom no bound of the row wants. */
 export class Session {
   readonly durations: Durations;
@@ -71,12 +73,16 @@ export class Session {
     return runs;
   }
 
-  /** The rounds that `rows` need; whoever sends has its bytes hashed too. */
+  /**
+   * The rounds that `rows` need. Whoever sends has its bytes hashed too; in the quick form those only that the
+   * product is, or is compared with.
+   */
   #plan(rows: readonly RowName[]): Plan {
     const plan = new Map<ContenderName, Set<Measure>>();
     for (const spec of rows.filter(isTraffic).map((name) => ROWS[name]))
       for (const contender of this.contendersOf(spec)) {
-        const measures = plan.get(contender) ?? new Set(['bytes']);
+        const hashed = !this.#quick || HASHED.includes(contender);
+        const measures = plan.get(contender) ?? new Set(hashed ? ['bytes'] : []);
         for (const measure of spec.needs) measures.add(measure);
         plan.set(contender, measures);
       }

@@ -18,7 +18,7 @@
  *                         after 16 without one that went
  *
  * Any other refusal is counted by its errno and the next run goes on. A full send buffer is waited for once
- * in a flush, for 4 ms at most: the TUN device is not read meanwhile, and that is what slows a sender down.
+ * in a flush, for 4 ms at most: the TUN device is not read meanwhile, which slows the senders down.
  *
  * Source: udp(7), cmsg(3), sendmmsg(2); UdpPort of node/dataplane/ports.ts.
  */
@@ -47,7 +47,6 @@ const MAX_SINGLES = 512;
 const SINGLES = 12_288;
 const SINGLE_IOVECS: number = SINGLES + MAX_SINGLES * MMSGHDR.bytes;
 
-/** One control message with up to 8 bytes of data. */
 const CMSG_BYTES = 24;
 
 const SEND_WAIT_MS = 4;
@@ -56,7 +55,7 @@ const MAX_GSO_REFUSALS = 16;
 export interface UdpPortOptions {
   readonly fd: number;
   readonly family: 4 | 6;
-  /** UdpSocket.gso, or false to send datagram by datagram. */
+  /** False: datagram by datagram. */
   readonly gso: boolean;
   /** Byte offset of the region, a multiple of 8. */
   readonly regionAt: number;
@@ -94,7 +93,7 @@ export class UdpSocketPort {
     this.#prepare(options.family);
   }
 
-  /** Writes what never changes: who points to whom, and the heads of the control messages. */
+  /** What never changes: who points to whom, and the heads of the control messages. */
   #prepare(family: 4 | 6): void {
     const at = this.#at;
     this.#u8.fill(0, at, at + SINGLE_IOVECS + MAX_SINGLES * IOVEC.bytes);
@@ -190,12 +189,11 @@ export class UdpSocketPort {
     this.#runs = 0;
   }
 
-  /** Hands runs from `first` on to the kernel; how many are done with, at least 1. */
+  /** Hands what was cut, then runs from `first` on, to the kernel; how many are done with, at least 1. */
   #sendRuns(first: number, runs: number): number {
-    // Those of a run cut before these keep their place in the order.
     this.#sendSingles();
     const sent = this.#call(this.#at + RUNS + first * MMSGHDR.bytes, runs - first);
-    const datagrams = Math.ceil(this.#length(first) / this.#segment(first));
+    const datagrams = this.#datagrams(first);
     if (sent > 0) {
       if (datagrams > 1) this.#gsoRefusals = 0;
       return sent;
@@ -215,8 +213,8 @@ export class UdpSocketPort {
   /** Turns a run into singles, sending those that wait when there is no room; 1, the runs done with. */
   #cut(run: number): 1 {
     const u32 = this.#u32;
-    const length = this.#length(run);
-    const segment = this.#segment(run);
+    const length = this.#lengths[run] as number;
+    const segment = this.#segments[run] as number;
     const message = this.#at + RUNS + run * MMSGHDR.bytes;
     const control = this.#at + RUN_CONTROL + run * RUN_CONTROL_BYTES + CMSG_BYTES;
     const ecn = u32[(control + CMSGHDR.bytes) >> 2] !== 0;
@@ -235,15 +233,16 @@ export class UdpSocketPort {
   }
 
   #sendSingles(): void {
-    for (let i = 0; i < this.#singles; ) {
-      const sent = this.#call(this.#at + SINGLES + i * MMSGHDR.bytes, this.#singles - i);
+    const count = this.#singles;
+    for (let i = 0; i < count; ) {
+      const sent = this.#call(this.#at + SINGLES + i * MMSGHDR.bytes, count - i);
       if (sent <= 0) this.#refuse(-sent, 1);
       i += Math.max(1, sent);
     }
     this.#singles = 0;
   }
 
-  /** `count` messages from `message` on; how many went, or -errno for the first. */
+  /** How many of `count` messages from `message` on went, or -errno for the first. */
   #call(message: number, count: number): number {
     for (;;) {
       this.counters.sendCalls++;
@@ -273,12 +272,8 @@ export class UdpSocketPort {
     refused.set(errno, (refused.get(errno) ?? 0) + datagrams);
   }
 
-  #length(run: number): number {
-    return this.#lengths[run] as number;
-  }
-
-  #segment(run: number): number {
-    return this.#segments[run] as number;
+  #datagrams(run: number): number {
+    return Math.ceil((this.#lengths[run] as number) / (this.#segments[run] as number));
   }
 
   #point(at: number, place: number): void {

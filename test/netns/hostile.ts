@@ -3,7 +3,7 @@
  *
  *     hostile ADDRESS PORT COUNT KEY   a mix of all kinds but `stranger`, from one socket
  *     stranger ADDRESS PORT COUNT KEY  initiations with a right mac1 from a key that nobody knows, in peace
- *     flood ADDRESS PORT MS KEY        those, as fast as they go, for MS milliseconds
+ *     flood ADDRESS PORT MS KEY        those, 20,000 a second, for MS milliseconds
  *
  * KEY is the responder's public key, base64. Each says at its end: sent N cookies N responses N others N,
  * where the last three are what came back, by WireGuard message type.
@@ -27,6 +27,12 @@ const COOKIE_BYTES = 64;
 const LAST_ANSWERS_MS = 300;
 /** So many are under way in the sender's queue before it looks at what came back. */
 const BURST = 32;
+
+/**
+ * Far more than anybody can shake hands with, and less than fills every queue on the way: past that, who gets
+ * in is luck, and says more about the machine than about cookies.
+ */
+const FLOOD_PER_MS = 20;
 
 /** Slow enough for nobody to be under load, when a cookie would be right. */
 const STRANGER_PACE_MS = 5;
@@ -101,12 +107,18 @@ async function shoot(
   while (!isDone(sent)) {
     socket.send(shells[sent++ % shells.length] ?? new Uint8Array());
     if (paceMs > 0) await pause(paceMs);
-    else if (sent % BURST === 0) await setImmediate();
+    else if (sent % BURST === 0) await turn(sent - FLOOD_PER_MS * (performance.now() - began));
   }
   await pause(LAST_ANSWERS_MS);
   const { cookies, responses, others } = came;
   console.log(`sent ${sent} cookies ${cookies} responses ${responses} others ${others}`);
   socket.close();
+}
+
+/** Lets what came in be counted, and waits while the flood is ahead of its rate. */
+async function turn(ahead: number): Promise<void> {
+  if (ahead > BURST) await pause(ahead / FLOOD_PER_MS);
+  else await setImmediate();
 }
 
 const [verb = '', address = '', port = '', amount = '', key = ''] = process.argv.slice(2);

@@ -12,7 +12,7 @@
  * Their UAPI sockets lie in one folder for all namespaces, so interface names are unique on the machine.
  */
 
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Child, Ending } from './child.ts';
@@ -161,7 +161,16 @@ export function uniqueInterface(): string {
 
 /** What wg-quick calls with one word, the interface. */
 export function quickImplementation(name: ImplementationName): string {
-  return { ours: join(HERE, 'scripts/postern-wireguard'), debian: DEBIAN, current: CURRENT }[name];
+  return { ours: oursForQuick(), debian: DEBIAN, current: CURRENT }[name];
+}
+
+/** The single executable goes by the name that it is called by. */
+function oursForQuick(): string {
+  const program = process.env['POSTERN_BIN'];
+  if (program === undefined) return join(HERE, 'scripts/postern-wireguard');
+  const link = join(STATE, 'postern-wireguard');
+  if (!existsSync(link)) symlinkSync(program, link);
+  return link;
 }
 
 export function socketPath(iface: string): string {

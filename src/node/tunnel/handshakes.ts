@@ -78,14 +78,21 @@ export class Handshakes {
     return this.#identity === null ? null : nodePublic(this.#identity.own.publicKey);
   }
 
-  /** Takes the key over, and wipes the one before. Peers must be prepared anew. */
-  setPrivateKey(privateKey: NodePrivate | null): void {
-    this.#identity?.privateKey.wipe();
+  /**
+   * Takes the key over, and wipes the one before. Peers must be prepared anew.
+   *
+   * @returns false where it is the same key, and nothing changes
+   */
+  setPrivateKey(privateKey: NodePrivate | null): boolean {
+    const before = this.#identity?.privateKey ?? null;
+    if (privateKey === null ? before === null : before?.equals(privateKey) === true) return false;
+    before?.wipe();
     this.#identity = null;
-    if (privateKey === null) return;
+    if (privateKey === null) return true;
     const own = ownKey(privateKey.expose());
     const checker = new CookieChecker(own.publicKey, (length) => this.#env.random(length));
     this.#identity = { privateKey, own, checker };
+    return true;
   }
 
   /** What is computed once for a peer under the present private key. */

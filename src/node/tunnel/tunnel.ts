@@ -195,7 +195,7 @@ export class Tunnel implements ConfigurableInterface {
   }
 
   #setPrivateKey(key: NodePrivate | null): void {
-    this.#handshakes.setPrivateKey(key);
+    if (!this.#handshakes.setPrivateKey(key)) return;
     const own = this.#handshakes.publicKey;
     for (const peer of this.#peers.all()) {
       if (own !== null && equalBytes(own, peer.publicKey)) {

@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import t from 'tap';
 import { sockaddr } from '../../../src/base/endpoint.ts';
 import { parseIp } from '../../../src/base/ip.ts';
@@ -35,6 +38,7 @@ const arena = createArena({ activePeers: 16, flows: 16, rules: 16 });
 const { tunRead, txOut, rxIn, iovecs, udp4, groScratch } = arena.layout;
 const { u8, u16, u32 } = arena;
 const READ_BYTES = 65_545;
+const SOURCE = new URL('../../../src/linux', import.meta.url).href;
 
 /** A device that is up, with 10.77.0.1/24 on it. */
 async function upTun(
@@ -249,22 +253,50 @@ t.test('ip: a command that fails is named with what ip said', { skip }, async (t
   await t.rejects(runBatch([['link', 'show\nlink']]), { name: 'BugError' });
 });
 
-t.test('wait: promises of the action go on at once, without another event', { skip }, async (t) => {
-  const sockets = openUdp(native, { port: 0, mark: 0, offload: false });
-  const { file } = must(sockets.udp4);
-  const woken = Promise.withResolvers<void>();
-  const waiting = onReadable(native, file.fd, () => {
-    waiting.close();
-    waiting.close();
-    woken.resolve();
-  });
-  const own = sockaddr({ address: Uint8Array.of(127, 0, 0, 1), port: sockets.port, scope: 0 });
-  t.equal(sockets.sendTo(own, new Uint8Array(1)), 0);
-  const late = setTimeout(() => t.fail('only a timer let them go on'), 5000);
-  await woken.promise;
-  clearTimeout(late);
-  sockets.close();
-  t.throws(() => file.fd, { name: 'BugError' });
+t.test('wait: promises of the action go on at once, without another event', async (t) => {
+  const { status, stdout, stderr } = child(`
+    import { loadNative } from '${SOURCE}/ffi.ts';
+    import { onReadable } from '${SOURCE}/wait.ts';
+    setTimeout(() => process.exit(2), 5000);
+    const waiting = onReadable(loadNative(), 0, () => {
+      waiting.close();
+      waiting.close();
+      Promise.resolve().then(() => process.exit(0));
+    });
+  `);
+  t.equal(status, 0, `${stdout}${stderr}`);
+});
+
+t.test('wait: an exception of the action ends the program as any other does', async (t) => {
+  const { status, stderr } = child(`
+    import { loadNative } from '${SOURCE}/ffi.ts';
+    import { onReadable } from '${SOURCE}/wait.ts';
+    onReadable(loadNative(), 0, () => { throw new Error('from the action'); });
+  `);
+  t.equal(status, 1);
+  t.match(stderr, /from the action/);
+});
+
+t.test('ffi: the bare native file gives the same functions, also to a worker', async (t) => {
+  const npm = createRequire(import.meta.url).resolve('koffi');
+  const bare = createRequire(npm).resolve(`@koromix/koffi-linux-${process.arch}`);
+  const file = `${dirname(bare)}/linux_${process.arch}/koffi.node`;
+  const { status, stdout, stderr } = child(`
+    import { Worker } from 'node:worker_threads';
+    import { loadNative } from '${SOURCE}/ffi.ts';
+    import { bootClock } from '${SOURCE}/clock.ts';
+    const now = bootClock(loadNative('${file}'))();
+    console.log(now > 0, loadNative().self.find('ChaCha20_ctr32', 'void', []) !== undefined);
+    new Worker(\`import('${SOURCE}/ffi.ts').then(({ loadNative }) =>
+        console.log(typeof loadNative('${file}').poller))\`, { eval: true });
+  `);
+  t.equal(status, 0, stderr);
+  t.equal(stdout, 'true true\nfunction\n');
+  const absent = child(`
+    import { loadNative } from '${SOURCE}/ffi.ts';
+    loadNative('/nowhere/koffi.node');
+  `);
+  t.match(absent.stderr, /ConfigError: cannot load \/nowhere\/koffi.node/);
 });
 
 t.test('clock: agrees with the kernel in its own words, and does not go back', async (t) => {
@@ -286,7 +318,16 @@ t.test('descriptor: a second close spares whoever has the number now', async (t)
   file.close();
   file.close();
   t.same(closed, [1234]);
+  t.throws(() => file.fd, { name: 'BugError' });
 });
+
+/** A process of its own, with an open pipe that is readable at once as its input. */
+function child(source: string): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    input: 'x',
+  });
+}
 
 /** iovec 0: the virtio header, if there is one; iovec 1: the packet. */
 function writeIovecs(start: number, packet: number, bytes: number): void {
