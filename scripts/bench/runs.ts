@@ -66,7 +66,7 @@ export const QUICK: Durations = {
   tcpSeconds: 1,
   udpSeconds: 1,
   idleSeconds: 10,
-  initiations: 2,
+  initiations: 4,
 };
 
 type Report = (contender: ContenderName, run: Run) => void;

@@ -23,7 +23,7 @@ import type { Drop } from './commands.ts';
 import { ecnDecapsulate } from './ecn.ts';
 import type { UdpPort } from './ports.ts';
 import { EMPTY } from './ports.ts';
-import { ringWrite } from './ring.ts';
+import { RingWriter } from './ring.ts';
 import { FILTER_DROPS } from './rules.ts';
 import type { Shared } from './shared.ts';
 import { LAST_MINUTE_ASKED } from './slots.ts';
@@ -47,7 +47,7 @@ export class Receive {
   readonly #shared: Shared;
   readonly #catchUp: CatchUp;
   readonly #confirmed: (peer: number, now: number) => void;
-  readonly #tell: () => void;
+  readonly #ring: RingWriter;
   readonly #mask: number;
   #now = 0;
   #sourceAt = 0;
@@ -64,7 +64,7 @@ export class Receive {
     this.#shared = shared;
     this.#catchUp = catchUp;
     this.#confirmed = confirmed;
-    this.#tell = () => shared.notify({ type: 'datagrams' });
+    this.#ring = new RingWriter(shared.arena, () => shared.notify({ type: 'datagrams' }));
     this.#mask = shared.arena.layout.keypairs - 1;
     shared.kernels.groStart(
       shared.arena.layout.groScratch,
@@ -125,9 +125,7 @@ export class Receive {
 
   #handOver(type: number, slot: number, length: number): Drop | null {
     if (length < 4 || length !== HANDSHAKE_BYTES[type]) return 'in: malformed';
-    const { arena } = this.#shared;
-    const taken = ringWrite(arena, slot, length, this.#sourceAt, this.#tell);
-    return taken ? null : 'in: main thread busy';
+    return this.#ring.write(slot, length, this.#sourceAt) ? null : 'in: main thread busy';
   }
 
   #transport(slot: number, length: number): Drop | null {

@@ -9,6 +9,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { BugError } from '../../base/errors.ts';
 import { nodeCryptoAead } from '../../crypto/aead-node.ts';
 import { bootClock } from '../../linux/clock.ts';
+import { echo } from '../../linux/echo.ts';
 import type { Native } from '../../linux/ffi.ts';
 import { loadNative } from '../../linux/ffi.ts';
 import { evpAead } from '../../linux/openssl-evp.ts';
@@ -24,7 +25,9 @@ import type { Arena, Layout } from './arena.ts';
 import { RX_OUT_BYTES, viewArena } from './arena.ts';
 import type { Command, Event } from './commands.ts';
 import { loadKernels } from './kernels.ts';
+import type { PlanePorts } from './plane.ts';
 import { Plane } from './plane.ts';
+import { rehearse } from './rehearsal.ts';
 
 /** What the main thread starts the worker with. */
 export interface WorkerSetup {
@@ -58,21 +61,39 @@ class Worker {
       this.#arena.u8,
       setup.layout.txOut,
     );
-    this.#plane = new Plane({
+    const now = bootClock(this.#native);
+    const shared = {
       arena: this.#arena,
       base: this.#native.addressOf(setup.memory.buffer),
       kernels: loadKernels(setup.wasm, setup.memory),
       aead,
-      tun: tunPort(this.#native, this.#arena, setup.tun),
       hashSeed: setup.hashSeed,
       mtuBytes: setup.mtuBytes,
-      now: bootClock(this.#native),
+      now,
+    };
+    this.#rehearse(shared, setup);
+    this.#plane = new Plane({
+      ...shared,
+      tun: tunPort(this.#native, this.#arena, setup.tun),
       notify: (event) => this.#notify(event),
       catchUp: () => this.#catchUp(),
     });
     this.#tun = onReadable(this.#native, setup.tun.fd, () => this.#tunReadable());
     port.on('message', (command: Command) => this.#apply(command));
     this.#notify({ type: 'ready', aead: aead.name, refusedAeads: refused });
+  }
+
+  #rehearse(
+    shared: Omit<PlanePorts, 'tun' | 'notify' | 'catchUp'>,
+    { tun: device, layout }: WorkerSetup,
+  ): void {
+    const stage = echo(this.#native, this.#arena);
+    const tun = tunPort(stage.native, this.#arena, device);
+    const place = { fd: -1, family: 4, gso: true, regionAt: layout.udp4 } as const;
+    const udp = new UdpSocketPort(stage.native, this.#arena, place);
+    const plane = new Plane({ ...shared, tun, notify: () => {}, catchUp: () => {} });
+    plane.useSockets(udp, null);
+    rehearse(plane, this.#arena, udp, stage, tun.vnetHeader, shared.now());
   }
 
   #notify(event: Event): void {
