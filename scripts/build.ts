@@ -38,8 +38,8 @@ type Architecture = (typeof ARCHITECTURES)[number];
 
 /**
  * Node's own flags, fixed: the environment cannot add to them (NODE_OPTIONS), since the program may run as root.
- * SIGUSR1 would open a debugger's port on loopback, to every user of the machine. The main thread makes little
- * garbage, so its young generation can be small.
+ * SIGUSR1 would open a debugger's port on loopback, to every user of the machine. A young generation of 1 MB
+ * holds the main thread's memory down: after 400 `wg show`, 25 MB of the process's own against 30.
  */
 const FLAGS = ['--max-semi-space-size=1', '--disable-sigusr1'] as const;
 

@@ -9,8 +9,11 @@
  *                                                                  (native-file.ts)
  */
 
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { getAsset, getRawAsset, isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
 export interface Assets {
@@ -31,10 +34,10 @@ const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4 } as const;
 
 const inTheTree: Assets = {
   kernels: async () => {
-    // Not a literal, or the bundler would take the compiler in.
-    const script = '../scripts/kernels.ts';
-    const { kernelsWasm } = (await import(script)) as { kernelsWasm(): Promise<string> };
-    return readFileSync(await kernelsWasm());
+    // As a program, since the compiler is no part of the product; it does nothing where they are up to date.
+    const script = fileURLToPath(new URL('../scripts/kernels.ts', import.meta.url));
+    await promisify(execFile)(process.execPath, [script]);
+    return readFileSync(new URL('../dist/kernels.wasm', import.meta.url));
   },
   startWorker: (workerData) =>
     new Worker(new URL('./node/dataplane/worker.ts', import.meta.url), {

@@ -12,7 +12,15 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { ConfigError } from './base/errors.ts';
@@ -46,24 +54,24 @@ export function loadCarried<T>(
   load: (path: string) => T,
 ): LoadedNative<T> {
   const refused: string[] = [];
-  const attempt = (place: string, open: () => number): LoadedNative<T> | undefined => {
+  const file = join(beside, NAME);
+  const places = [
+    { place: file, open: () => openTrusted(file), ours: false },
+    ...folders.map((place) => ({ place, open: () => openNameless(place, bytes), ours: true })),
+  ];
+  for (const { place, open, ours } of places) {
     let fd: number | undefined;
     try {
       fd = open();
       const nativePath = `/proc/self/fd/${fd}`;
       return { native: load(nativePath), nativePath };
     } catch (error) {
-      if (fd !== undefined) closeSync(fd);
       refused.push(`  ${place}: ${(error as Error).message}`);
-      return undefined;
+      if (fd === undefined) continue;
+      // The loader leaves the first part of a refused file mapped, which would keep all of it in memory.
+      if (ours) ftruncateSync(fd, 0);
+      closeSync(fd);
     }
-  };
-  const file = join(beside, NAME);
-  const found = attempt(file, () => openTrusted(file));
-  if (found !== undefined) return found;
-  for (const folder of folders) {
-    const loaded = attempt(folder, () => openNameless(folder, bytes));
-    if (loaded !== undefined) return loaded;
   }
   throw new ConfigError(
     `no folder lets ${NAME} be loaded (put the file beside the program):\n${refused.join('\n')}`,

@@ -22,6 +22,7 @@ import { lineLog } from './base/log.ts';
 import type { Millis } from './base/time.ts';
 import { unixMillis } from './base/time.ts';
 import { buildInfo } from './build-info.ts';
+import { askStatus } from './cli/ask-status.ts';
 import type { Parent } from './cli/background.ts';
 import { startInBackground, waitingParent } from './cli/background.ts';
 import { describe, runProgram } from './cli/program.ts';
@@ -70,6 +71,7 @@ async function main(join: (stateFolder: string) => Joined): Promise<number> {
   const terminal = { out: (text: string) => void process.stdout.write(text), err, debug };
   const actions = {
     version: versionFacts,
+    status: (name: string | undefined) => askStatus(UAPI_FOLDER, name),
     wireguard: async (options: WireguardOptions) =>
       options.foreground
         ? wireguard(options, join, parent)
@@ -110,6 +112,7 @@ async function wireguard(
     uapiFolder: UAPI_FOLDER,
     lookup: lookupAddress,
     ready: () => parent?.ready(),
+    onReload,
     stop: Promise.race([
       stopSignal(),
       ...(parent === undefined ? [] : [parent.abandoned.then(() => 'starter ended')]),
@@ -197,6 +200,11 @@ function stopSignal(): Promise<string> {
   return new Promise((done) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => done(signal));
   });
+}
+
+/** At a terminal SIGHUP says that the terminal is gone, and ends us. */
+function onReload(action: () => void): void {
+  if (!process.stdout.isTTY) process.on('SIGHUP', action);
 }
 
 async function lookupAddress(host: string): Promise<Uint8Array> {

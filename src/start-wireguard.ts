@@ -1,7 +1,7 @@
 /**
  * Joins TUN device, UDP sockets, worker and tunnel into one running interface.
  *
- *     TUN device -> arena -> worker (ready: its AEAD passed) -> tunnel -> addresses, MTU -> link events
+ *     TUN device -> arena -> worker (ready: its AEAD passed) -> tunnel -> MTU -> link events
  *
  * The end comes from outside (`close`) or from the device (`ip link delete`): then `gone` resolves. A worker
  * that dies takes the tunnel with it, since nothing else could go on: `gone` rejects, and the unit restarts us.
@@ -14,22 +14,35 @@ import { fromHex, toHex } from './base/bytes.ts';
 import type { Env } from './base/env.ts';
 import { BugError, NetError } from './base/errors.ts';
 import { nodePublic } from './base/keys.ts';
+import type { Millis } from './base/time.ts';
+import { after, seconds } from './base/time.ts';
 import { ownKey } from './crypto/x25519.ts';
+import { interfaceReport } from './interface-report.ts';
 import type { Native } from './linux/ffi.ts';
 import { configureLink, setGsoMaxBytes } from './linux/ip.ts';
+import { LinkNetwork } from './linux/link-network.ts';
 import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
 import { linkInfo, watchLink } from './linux/netlink.ts';
 import type { TunDevice } from './linux/tun.ts';
 import { openTun } from './linux/tun.ts';
 import { openUdp } from './linux/udp-sockets.ts';
+import { Listening } from './listening.ts';
 import type { Arena } from './node/dataplane/arena.ts';
 import { createArena, DEFAULT_SIZES } from './node/dataplane/arena.ts';
 import type { Event } from './node/dataplane/commands.ts';
 import type { WorkerSetup } from './node/dataplane/worker.ts';
 import type { SocketsPort, TimestampStore } from './node/tunnel/ports.ts';
 import { Tunnel } from './node/tunnel/tunnel.ts';
+import type { Gso } from './node/tunnel/tunnel-health.ts';
+import { TunnelHealth } from './node/tunnel/tunnel-health.ts';
+import type { InterfaceReport } from './protocol/localapi/status.ts';
 import { TRANSPORT_LEAST_BYTES } from './protocol/wireguard/messages.ts';
 import type { RunningTunnel, StartTunnel, TunnelSetup } from './wireguard.ts';
+
+/** GSO goes off in the worker, on the packet path, which tells nobody. */
+const LOOK_AT_GSO: Millis = seconds(600);
+
+const NO_GSO: Gso = { udp4: false, udp6: false };
 
 /** What the process brings to it. */
 export interface StartPorts {
@@ -77,24 +90,36 @@ class Running {
   readonly #setup: TunnelSetup;
   readonly #parts: Parts;
   readonly #tunnel: Tunnel;
+  readonly #health: TunnelHealth;
+  readonly #listening: Listening;
+  readonly #network: LinkNetwork;
+  readonly #startedAt: Millis;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<Extract<Event, { type: 'ready' }>>();
   readonly #ended = Promise.withResolvers<void>();
+  #aead: InterfaceReport['aead'] = { name: '', passedOver: [] };
+  /** What the sockets in use began with. */
+  #gso = NO_GSO;
   #watch: LinkWatch | null = null;
   #mtuBytes = 0;
   #closing = false;
+  #cancelLook: () => void = () => {};
 
   constructor(native: Native, env: Env, setup: TunnelSetup, parts: Parts) {
     this.#native = native;
     this.#env = env;
     this.#setup = setup;
     this.#parts = parts;
+    this.#startedAt = env.now();
+    this.#network = new LinkNetwork(setup.name);
+    this.#health = new TunnelHealth(setup.name, env.log);
     this.#tunnel = new Tunnel(env, {
       arena: parts.arena,
       link: { send: (command) => parts.worker.postMessage(command) },
       sockets: this.#sockets(),
       timestamps: this.#timestamps(),
     });
+    this.#listening = new Listening(env, this.#tunnel, this.#health);
     parts.worker.on('message', (event: Event) => this.#event(event));
     parts.worker.on('error', (error) => this.#fail(error));
     parts.worker.on('exit', () => {
@@ -107,20 +132,30 @@ class Running {
     const { aead, refusedAeads } = await this.#ready.promise;
     const { device } = this.#parts;
     this.#env.log.info('dataplane: ready', { aead, offload: device.offload });
-    for (const refused of refusedAeads) this.#env.log.warn('dataplane: passed over', { refused });
-    await this.#configureLink();
+    this.#aead = { name: aead, passedOver: refusedAeads };
+    this.#health.sealing(aead, refusedAeads, this.#setup.aead !== undefined);
+    await this.#watchDevice();
+    this.#lookAtGso();
     return {
-      target: this.#tunnel,
+      target: {
+        configure: (change) => {
+          this.#tunnel.configure(change);
+          this.#listening.again();
+        },
+        status: () => this.#tunnel.status(),
+      },
       publicKeyOf: (key) => nodePublic(ownKey(key.expose()).publicKey),
+      report: () => this.#report(),
+      setNetwork: (setting) => this.#network.set(setting),
       gone: this.#gone.promise,
       close: () => this.#close(),
     };
   }
 
-  /** MTU and addresses; then the kernel tells of every change, our own first. */
-  async #configureLink(): Promise<void> {
-    const { name, mtuBytes, addresses } = this.#setup;
-    await configureLink(name, { mtuBytes, addresses });
+  /** The kernel tells of every change from now on, our own MTU first. */
+  async #watchDevice(): Promise<void> {
+    const { name, mtuBytes } = this.#setup;
+    await configureLink(name, { mtuBytes });
     const link = linkInfo(this.#native, name);
     if (link === undefined) throw new NetError(`the interface ${name} was deleted`);
     this.#watch = watchLink(this.#native, link.index, (event) => this.#linkChanged(event));
@@ -133,12 +168,37 @@ class Running {
     }
     const { up, mtuBytes } = event.link;
     if (mtuBytes !== this.#mtuBytes) this.#mtuChanged(mtuBytes);
-    try {
-      if (up) this.#tunnel.up();
-      else this.#tunnel.down();
-    } catch (error) {
-      this.#env.log.error('tunnel: cannot listen', { reason: (error as Error).message });
-    }
+    if (!up) this.#gso = NO_GSO;
+    this.#listening.link(up);
+  }
+
+  #lookAtGso(): void {
+    this.#cancelLook = this.#env.setTimer(after(this.#env.now(), LOOK_AT_GSO), () => {
+      void this.#report();
+      this.#lookAtGso();
+    });
+  }
+
+  async #report(): Promise<InterfaceReport> {
+    // The worker answers for the sockets that it has been told of until now.
+    const gso = this.#gso;
+    const report = await this.#tunnel.report();
+    this.#health.gso(gso, report.gso);
+    const { device, arena } = this.#parts;
+    const status = this.#tunnel.status();
+    return interfaceReport({
+      name: this.#setup.name,
+      up: this.#listening.up,
+      publicKey: status.privateKey && nodePublic(ownKey(status.privateKey.expose()).publicKey),
+      mtuBytes: this.#mtuBytes,
+      uptimeSeconds: Math.floor((this.#env.now() - this.#startedAt) / 1000),
+      aead: this.#aead,
+      tunOffload: device.offload,
+      activePeersMost: arena.layout.sizes.activePeers,
+      status,
+      report,
+      health: this.#health.items(),
+    });
   }
 
   #mtuChanged(mtuBytes: number): void {
@@ -162,6 +222,8 @@ class Running {
   async #close(): Promise<void> {
     this.#closing = true;
     this.#watch?.close();
+    this.#listening.close();
+    this.#cancelLook();
     const { worker, device } = this.#parts;
     // It ends by itself: a thread that is terminated in a call from native code takes the process with it.
     worker.postMessage({ type: 'stop' });
@@ -175,11 +237,13 @@ class Running {
       open: (port, mark) => {
         const sockets = openUdp(this.#native, { port, mark, offload: this.#setup.gso });
         const { udp4, udp6 } = sockets;
+        const gso = [udp4, udp6].every((socket) => socket?.gso ?? true);
+        this.#gso = { udp4: gso && udp4 !== undefined, udp6: gso && udp6 !== undefined };
         return {
           port: sockets.port,
           udp4: udp4?.file.fd ?? -1,
           udp6: udp6?.file.fd ?? -1,
-          gso: [udp4, udp6].every((socket) => socket?.gso ?? true),
+          gso,
           sendTo: (sockaddr, datagram) => sockets.sendTo(sockaddr, datagram),
           setMark: (value) => sockets.setMark(value),
           close: () => sockets.close(),
@@ -194,9 +258,12 @@ class Running {
       bound: fromHex(timestampBound.value ?? '', 12),
       extend: (bound, done) => {
         timestampBound.write(toHex(bound)).then(
-          () => done(true),
+          () => {
+            this.#health.boundStored(undefined);
+            done(true);
+          },
           (error: Error) => {
-            this.#env.log.warn('tunnel: time stamp bound not stored', { reason: error.message });
+            this.#health.boundStored(error.message);
             done(false);
           },
         );

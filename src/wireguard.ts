@@ -1,30 +1,26 @@
 /**
  * `postern wireguard`: joins a tunnel, its UAPI socket, its wg.conf and its state file, and ends them.
  *
- *     read wg.conf -> open state -> start tunnel -> configure -> open socket -> ready
- *                                                                                 |
- *     close socket, tunnel <- the interface was deleted, or stop <----------------+
+ *     read wg.conf -> open state -> start tunnel -> configure, bring up -> open socket -> ready
+ *                                                                                           |
+ *     close socket, tunnel <- interface deleted, socket removed, or stop <------------------+
  *
  * The configuration is applied before the socket opens, so that wg(8) never sees half of it.
  */
 
-import { readFileSync, statSync } from 'node:fs';
 import { fromHex } from './base/bytes.ts';
 import type { Env } from './base/env.ts';
-import { ConfigError } from './base/errors.ts';
 import type { NodePrivate, NodePublic } from './base/keys.ts';
 import type { WireguardOptions } from './cli/wireguard.ts';
 import type { ConfigurableInterface } from './node/tunnel/configuration.ts';
-import { resolveEndpoints } from './node/uapi/resolve-endpoints.ts';
+import type { WantedRoute } from './node/uapi/routes.ts';
 import { openUapi } from './node/uapi/server.ts';
 import type { InterfaceAddress, WgConf } from './node/uapi/wg-conf.ts';
-import { parseWgConf } from './node/uapi/wg-conf.ts';
+import type { InterfaceReport } from './protocol/localapi/status.ts';
 import { TIMESTAMP_BYTES } from './protocol/wireguard/messages.ts';
 import type { FilePort } from './store/safe-file.ts';
 import { SafeFile } from './store/safe-file.ts';
-
-/** 1,500 less an IPv6 and a UDP header and WireGuard's own 32 bytes: what wg-quick sets too. */
-const DEFAULT_MTU_BYTES = 1420;
+import { Configuration, DEFAULT_MTU_BYTES, readConf } from './wireguard-configuration.ts';
 
 const BOUND_VERSION = 1;
 
@@ -32,8 +28,6 @@ const BOUND_VERSION = 1;
 export interface TunnelSetup {
   readonly name: string;
   readonly mtuBytes: number;
-  /** To be set on the device; none where wg-quick does that. */
-  readonly addresses: readonly InterfaceAddress[];
   readonly aead: WireguardOptions['aead'];
   readonly offload: boolean;
   readonly gso: boolean;
@@ -43,8 +37,18 @@ export interface TunnelSetup {
   readonly timestampBound: SafeFile<string>;
 }
 
+/** What wg-quick sets of an interface where there is no `--config`. */
+export interface NetworkSetting {
+  readonly mtuBytes: number;
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly WantedRoute[];
+}
+
 export interface RunningTunnel {
   readonly target: ConfigurableInterface;
+  report(): Promise<InterfaceReport>;
+  /** Brings the interface up with these; what an earlier call set and this one does not name goes. */
+  setNetwork(setting: NetworkSetting): Promise<void>;
   publicKeyOf(key: NodePrivate): NodePublic;
   /** The interface was deleted, or the tunnel can no longer work; rejects with the reason for that. */
   readonly gone: Promise<void>;
@@ -64,6 +68,8 @@ export interface WireguardPorts {
   lookup(host: string): Promise<Uint8Array>;
   /** Interface and socket are there. */
   ready(): void;
+  /** Calls `action` whenever the configuration file shall be read again. */
+  onReload(action: () => void): void;
   /** Resolves, with its reason, when this shall end. */
   readonly stop: Promise<string>;
 }
@@ -74,35 +80,38 @@ export async function runWireguard(
   ports: WireguardPorts,
 ): Promise<void> {
   const { env } = ports;
-  const conf = options.config === undefined ? undefined : readConf(options.config, env);
+  const conf = options.config === undefined ? undefined : readConf(options.config, env.log);
   const tunnel = await ports.start(await setupOf(options, conf, ports), env);
   const gone = tunnel.gone.then(() => 'interface deleted');
   // It may fail before anybody waits for it.
   gone.catch(() => {});
+  let configuration: Configuration | undefined;
   try {
-    if (conf !== undefined) tunnel.target.configure(conf.change);
+    if (options.config !== undefined && conf !== undefined) {
+      const { config: file, mtuBytes } = options;
+      configuration = new Configuration({ env, tunnel, lookup: ports.lookup, file, mtuBytes });
+      await configuration.start(conf);
+      ports.onReload(() => void configuration?.reload());
+    }
     const uapi = await openUapi({
       name: options.name,
       folder: ports.uapiFolder,
       target: tunnel.target,
+      report: () => tunnel.report(),
       publicKeyOf: tunnel.publicKeyOf,
       env,
-    });
-    const stopResolving = resolveEndpoints(conf?.unresolved ?? [], {
-      env,
-      target: tunnel.target,
-      lookup: ports.lookup,
     });
     try {
       env.log.info('wireguard: ready', { interface: options.name, socket: uapi.path });
       ports.ready();
-      const reason = await Promise.race([gone, ports.stop]);
+      const removed = uapi.removed.then(() => 'socket removed');
+      const reason = await Promise.race([gone, removed, ports.stop]);
       env.log.info('wireguard: ending', { interface: options.name, reason });
     } finally {
-      stopResolving();
       await uapi.close();
     }
   } finally {
+    configuration?.close();
     await tunnel.close();
   }
 }
@@ -121,8 +130,7 @@ async function setupOf(
   for (const problem of timestampBound.problems) env.log.warn(problem);
   const { name, aead, offload, gso, activePeers, flows } = options;
   const mtuBytes = options.mtuBytes ?? conf?.mtuBytes ?? DEFAULT_MTU_BYTES;
-  const addresses = conf?.addresses ?? [];
-  return { name, mtuBytes, addresses, aead, offload, gso, activePeers, flows, timestampBound };
+  return { name, mtuBytes, aead, offload, gso, activePeers, flows, timestampBound };
 }
 
 function readBound(body: unknown, version: number): string {
@@ -130,22 +138,4 @@ function readBound(body: unknown, version: number): string {
   if (typeof body !== 'string' || fromHex(body, TIMESTAMP_BYTES) === undefined)
     throw new Error('it holds no time stamp');
   return body;
-}
-
-function readConf(file: string, env: Env): WgConf {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-    if ((statSync(file).mode & 0o077) !== 0)
-      env.log.warn('wireguard: other users may read this file, which holds the private key', {
-        file,
-        remedy: `chmod 600 ${file}`,
-      });
-  } catch (error) {
-    throw new ConfigError(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
-  }
-  const conf = parseWgConf(text, file);
-  for (const { line, key } of conf.ignored)
-    env.log.warn('wireguard: this key of wg-quick is not honoured here', { file, line, key });
-  return conf;
 }

@@ -5,7 +5,7 @@
  * Text forms: hexadecimal on the UAPI socket, padded base64 in wg.conf.
  */
 
-import { equalSecret, toHex } from './bytes.ts';
+import { equalSecret, toBase64, toHex } from './bytes.ts';
 import { BugError } from './errors.ts';
 
 declare const brand: unique symbol;
@@ -24,6 +24,9 @@ export function nodePublic(bytes: Uint8Array): NodePublic {
 
 /** A key as a Map's key. */
 export const keyText = (key: NodePublic): string => toHex(key);
+
+/** Enough of a key to tell it from others in a log. */
+export const shortKey = (key: NodePublic): string => toBase64(key).slice(0, 8);
 
 class Secret {
   readonly #bytes: Uint8Array;

@@ -38,6 +38,15 @@ export function linkCommands(name: string, setting: LinkSetting): IpCommand[] {
   ];
 }
 
+/** Takes addresses of the interface away; one that is gone already is no error. */
+export async function removeAddresses(name: string, addresses: readonly Prefix[]): Promise<void> {
+  for (const address of addresses) {
+    const { code, stderr } = await run(['address', 'del', formatPrefix(address), 'dev', name], '');
+    if (code !== 0 && !/Cannot assign requested address|not found/.test(stderr))
+      throw new NetError(`cannot remove ${formatPrefix(address)} from ${name}: ${stderr.trim()}`);
+  }
+}
+
 /**
  * The longest TCP super-packet that the kernel hands to this interface. With a whole number of segments below
  * 64 KiB each becomes one call to send. False where this `ip` or kernel cannot: nothing breaks then.
@@ -107,7 +116,7 @@ interface ShownRoute {
 const MAIN_TABLE = 254;
 
 /** A metric that is not asked for may be any: IPv6 fills in 1,024. */
-function sameRoute(wanted: Route, there: Route): boolean {
+export function sameRoute(wanted: Route, there: Route): boolean {
   return (
     equalPrefix(wanted.prefix, there.prefix) &&
     (wanted.table ?? MAIN_TABLE) === (there.table ?? MAIN_TABLE) &&

@@ -22,6 +22,8 @@ import type { Host } from './lab.ts';
 export type ImplementationName = 'ours' | 'debian' | 'current';
 
 export interface ImplementationOptions {
+  /** Only for ours: another single executable than POSTERN_BIN. */
+  readonly program?: string;
   /** Only ours has these: bulk AEAD, and doing without TUN offloads or UDP GSO. */
   readonly arguments?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -62,7 +64,7 @@ export const IMPLEMENTATIONS: Readonly<Record<ImplementationName, Implementation
     name: 'ours',
     env: { POSTERN_STATE: STATE, POSTERN_LOG: 'debug' },
     argv: (iface, options) => [
-      ...OURS,
+      ...(options.program === undefined ? OURS : [options.program]),
       'wireguard',
       iface,
       '--foreground',

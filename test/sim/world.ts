@@ -7,13 +7,14 @@ import { parseEndpoint } from '../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic } from '../../src/base/keys.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { ownKey } from '../../src/crypto/x25519.ts';
+import type { TunnelReport } from '../../src/node/tunnel/tunnel.ts';
 import { must } from '../must.ts';
 import { seeded } from '../seeded.ts';
 import { Clock } from './clock.ts';
 import { Network } from './network.ts';
 import { SimNode } from './node.ts';
 
-const wasm = readFileSync(await kernelsWasm());
+export const wasm: Uint8Array = readFileSync(await kernelsWasm());
 
 export interface World {
   readonly clock: Clock;
@@ -49,6 +50,13 @@ export function world(seed: number, persistentKeepaliveSeconds = 0): World {
   b.tunnel.up();
   clock.runTo(1);
   return { clock, network, a, b };
+}
+
+/** What the node counts of itself. */
+export async function reportOf(node: SimNode, clock: Clock): Promise<TunnelReport> {
+  const report = node.tunnel.report();
+  clock.runTo(clock.now() + 1);
+  return report;
 }
 
 /** An IPv4 packet of a protocol that nothing looks into, with a number and filled up to `bytes`. */

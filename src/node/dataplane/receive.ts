@@ -77,7 +77,7 @@ export class Receive {
 
   /** Takes what the socket has, up to one wake's share. */
   drain(udp: UdpPort, now: number): void {
-    const { arena, aead } = this.#shared;
+    const { arena, aead, drops } = this.#shared;
     const { rxIn } = arena.layout;
     this.#now = now;
     for (let receives = 0; receives < RECEIVES_PER_WAKE; receives++) {
@@ -90,6 +90,7 @@ export class Receive {
       const { segmentBytes, sourceAt, ecn } = udp.received;
       this.#sourceAt = sourceAt;
       this.#ecn = ecn;
+      if (bytes === 0) drops.add('in: malformed');
       aead.startBatch();
       if ((segmentBytes & 3) === 0 || segmentBytes >= bytes) this.#run(rxIn, bytes, segmentBytes);
       else this.#unaligned(rxIn, bytes, segmentBytes);

@@ -22,8 +22,9 @@ const TAIL = 2;
 
 const ANYBODYS: number = RING_ENTRIES / 4;
 const SHARE = 8;
-/** Addresses that fall together share. A power of two. */
+/** Addresses that fall together share. */
 const SHARES = 1024;
+const SHARE_SHIFT: number = 32 - Math.log2(SHARES);
 
 /** The worker's end. */
 export class RingWriter {
@@ -62,7 +63,8 @@ export class RingWriter {
     const word = (sourceAt + (ipv4 ? 4 : 8)) >> 2;
     const address =
       (u32[word] as number) ^ (ipv4 ? 0 : Math.imul(u32[word + 1] as number, 0x9e3779b1));
-    const share = (Math.imul(address, 0x85ebca6b) >>> 16) & (SHARES - 1);
+    // The high bits: they depend on every bit of the address.
+    const share = Math.imul(address, 0x85ebca6b) >>> SHARE_SHIFT;
     const taken = this.#shares[share] as number;
     if (taken >= SHARE) return false;
     this.#shares[share] = taken + 1;
@@ -71,8 +73,8 @@ export class RingWriter {
 }
 
 /**
- * The main thread's end: hands waiting datagrams to `take` as copies, and says how many there were. No more than
- * the ring holds: where it was full, more may have come meanwhile, and nobody tells.
+ * The main thread's end: hands the datagrams that wait now to `take`, as copies, and says how many they were.
+ * Those that come meanwhile wait for the next wake-up, so that other events get their turn.
  */
 export function ringRead(
   { i32, u8, layout }: Arena,
@@ -80,18 +82,18 @@ export function ringRead(
 ): number {
   const words = layout.shared >> 2;
   Atomics.store(i32, words + TOLD, 0);
-  for (let i = 0; i < RING_ENTRIES; i++) {
-    const tail = Atomics.load(i32, words + TAIL);
-    if (tail === Atomics.load(i32, words + HEAD)) return i;
-    const entry = entryAt(layout.ring, tail);
+  const first = Atomics.load(i32, words + TAIL);
+  const count = (Atomics.load(i32, words + HEAD) - first) | 0;
+  for (let i = 0; i < count; i++) {
+    const entry = entryAt(layout.ring, first + i);
     const length = i32[entry >> 2] as number;
     const source = new Uint8Array(u8.subarray(entry + 4, entry + 4 + SOCKADDR_BYTES));
     const start = entry + RING_DATAGRAM_AT;
     const datagram = new Uint8Array(u8.subarray(start, start + length));
-    Atomics.store(i32, words + TAIL, (tail + 1) | 0);
+    Atomics.store(i32, words + TAIL, (first + i + 1) | 0);
     take(datagram, source);
   }
-  return RING_ENTRIES;
+  return count;
 }
 
 function entryAt(ring: number, index: number): number {

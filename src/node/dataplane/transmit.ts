@@ -98,8 +98,9 @@ export class Transmit {
     const { arena, slots, waiting, drops } = this.#shared;
     this.#now = now;
     const at = slots.at(peer);
-    if (confirm && at >= 0 && !waiting.has(peer)) this.keepalive(at, now);
-    for (const packet of waiting.take(peer)) {
+    const packets = waiting.take(peer);
+    if (confirm && at >= 0 && packets.length === 0) this.keepalive(at, now);
+    for (const packet of packets) {
       if (at < 0 || !this.#begin(at)) {
         drops.add('out: keypair worn out');
         continue;

@@ -6,12 +6,13 @@
  *                         cookie reply -> the peer whose message it answers
  *
  * Each datagram has an outcome in words, which is counted. A datagram that proves false changes nothing and,
- * unless its sender could compute MAC1, is answered with nothing.
+ * unless its sender could compute MAC1, is answered with nothing. The debug log tells what happened with a
+ * peer that we know; a datagram that has proved nothing makes no line.
  */
 
 import type { Env } from '../../base/env.ts';
 import type { NodePrivate, NodePublic } from '../../base/keys.ts';
-import { nodePublic } from '../../base/keys.ts';
+import { nodePublic, shortKey } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
 import type { OwnKey } from '../../crypto/x25519.ts';
@@ -43,6 +44,12 @@ export interface HandshakePorts {
   changed(peer: Peer): void;
 }
 
+/** What became of handshakes: counted, and told where it concerns a peer. */
+export interface Outcomes {
+  count(outcome: string): void;
+  tell(event: string, peer: Peer): void;
+}
+
 /** Our key, while there is one. */
 interface Identity {
   readonly privateKey: NodePrivate;
@@ -65,9 +72,12 @@ export class Handshakes {
   constructor(env: Env, ports: HandshakePorts) {
     this.#env = env;
     this.#ports = ports;
-    const count = (outcome: string): void => this.#count(outcome);
-    this.#initiator = new Initiator(env, ports, count);
-    this.#responder = new Responder(env, ports);
+    const outcomes: Outcomes = {
+      count: (outcome) => this.#count(outcome),
+      tell: (event, peer) => this.#tell(event, peer),
+    };
+    this.#initiator = new Initiator(env, ports, outcomes);
+    this.#responder = new Responder(env, ports, outcomes);
   }
 
   get privateKey(): NodePrivate | null {
@@ -121,6 +131,7 @@ export class Handshakes {
     this.#initiator.abandon(peer);
     peer.gaveUpAt = this.#env.now();
     this.#count('handshake given up');
+    this.#tell('given up', peer);
   }
 
   abandon(peer: Peer): void {
@@ -139,6 +150,7 @@ export class Handshakes {
   confirmed(peer: Peer): void {
     peer.lastHandshake = this.#env.wall();
     this.#count('handshake confirmed');
+    this.#tell('confirmed', peer);
     this.#ports.changed(peer);
   }
 
@@ -210,7 +222,14 @@ export class Handshakes {
     const peer =
       this.#initiator.waiting(message.receiver) ?? active.at(keypairs.peerSlot(message.receiver));
     if (peer === undefined) return 'cookie: not asked for';
-    return peer.cookies.takeReply(datagram, this.#env.now()) ?? 'cookie taken';
+    const drop = peer.cookies.takeReply(datagram, this.#env.now());
+    if (drop !== undefined) return drop;
+    this.#tell('cookie taken', peer);
+    return 'cookie taken';
+  }
+
+  #tell(event: string, peer: Peer): void {
+    this.#env.log.debug(`handshake: ${event}`, { peer: shortKey(peer.publicKey) });
   }
 
   #count(outcome: string): void {

@@ -22,24 +22,24 @@ import { MAX_JITTER, REKEY_AFTER_TIME, REKEY_TIMEOUT } from '../../protocol/wire
 import { readResponse } from '../../protocol/wireguard/messages.ts';
 import { consumeResponse, createInitiation } from '../../protocol/wireguard/noise.ts';
 import { Tai64nClock } from '../../protocol/wireguard/tai64n.ts';
-import type { HandshakePorts } from './handshakes.ts';
+import type { HandshakePorts, Outcomes } from './handshakes.ts';
 import type { Peer } from './peer.ts';
 import { presharedKeyBytes } from './peer.ts';
 
 export class Initiator {
   readonly #env: Env;
   readonly #ports: HandshakePorts;
-  readonly #count: (outcome: string) => void;
+  readonly #outcomes: Outcomes;
   readonly #timestamps: Tai64nClock;
   /** Handshakes under way, by own index. */
   readonly #pending = new Map<number, Peer>();
   /** Peers whose initiation waits for a stored bound, and when their handshake began. */
   readonly #unstamped = new Map<Peer, Millis>();
 
-  constructor(env: Env, ports: HandshakePorts, count: (outcome: string) => void) {
+  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes) {
     this.#env = env;
     this.#ports = ports;
-    this.#count = count;
+    this.#outcomes = outcomes;
     this.#timestamps = new Tai64nClock(ports.timestamps.bound);
   }
 
@@ -55,7 +55,7 @@ export class Initiator {
 
   retry(peer: Peer): void {
     if (peer.handshake === null) return;
-    this.#count('initiation retried');
+    this.#outcomes.count('initiation retried');
     if (!this.#start(peer, peer.handshake.startedAt)) this.abandon(peer);
   }
 
@@ -89,6 +89,7 @@ export class Initiator {
     const rekeyAt = after(now, REKEY_AFTER_TIME);
     const { keys, sender: peerIndex } = ended;
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt });
+    this.#outcomes.tell('our initiation was answered', peer);
     changed(peer);
     return 'initiation was answered';
   }
@@ -123,6 +124,7 @@ export class Initiator {
     const ephemeral = this.#env.random(KEY_BYTES);
     const initiation = createInitiation(peer.peering, ephemeral, ownIndex, timestamp);
     if (initiation === undefined) return false;
+    const again = peer.handshake !== null;
     if (peer.handshake !== null) {
       peer.handshake.initiation.wipe();
       this.#pending.delete(peer.handshake.ownIndex);
@@ -133,7 +135,8 @@ export class Initiator {
     this.#pending.set(ownIndex, peer);
     peer.cookies.addMacs(initiation.message, now);
     send(sockaddr(endpoint), initiation.message);
-    this.#count('initiation sent');
+    this.#outcomes.count('initiation sent');
+    this.#outcomes.tell(again ? 'initiation sent again' : 'initiation sent', peer);
     changed(peer);
     return true;
   }

@@ -19,17 +19,19 @@ import {
   openInitiation,
 } from '../../protocol/wireguard/noise.ts';
 import { isLater } from '../../protocol/wireguard/tai64n.ts';
-import type { HandshakePorts } from './handshakes.ts';
+import type { HandshakePorts, Outcomes } from './handshakes.ts';
 import type { Peer } from './peer.ts';
 import { presharedKeyBytes } from './peer.ts';
 
 export class Responder {
   readonly #env: Env;
   readonly #ports: HandshakePorts;
+  readonly #outcomes: Outcomes;
 
-  constructor(env: Env, ports: HandshakePorts) {
+  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes) {
     this.#env = env;
     this.#ports = ports;
+    this.#outcomes = outcomes;
   }
 
   /** An initiation came, with a good MAC1; its outcome. */
@@ -77,6 +79,7 @@ export class Responder {
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt: NEVER });
     peer.cookies.addMacs(message, now);
     send(source, message);
+    this.#outcomes.tell('initiation answered', peer);
     changed(peer);
     return 'initiation answered';
   }

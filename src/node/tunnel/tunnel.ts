@@ -33,8 +33,8 @@ import { PeerTable } from './peer-table.ts';
 import { PeerTimers } from './peer-timers.ts';
 import type { PlaneLink, SocketsPort, TimestampStore } from './ports.ts';
 
-/** So many handshake messages at once are load: an eighth of the ring (upstream: of its queue). */
-const BUSY_DATAGRAMS: number = RING_ENTRIES / 8;
+/** So many handshake messages waiting at once are load: a quarter of the ring. */
+const BUSY_DATAGRAMS: number = RING_ENTRIES / 4;
 /** Packets to a peer that cannot be asked wait so long for an endpoint or a key to be set. */
 const HOPELESS: Millis = seconds(5);
 
@@ -236,17 +236,18 @@ export class Tunnel implements ConfigurableInterface {
     this.#peers.remove(peer);
   }
 
+  /** Packets that wait for its handshake go too: only a peer for which none waits is asked for again. */
   #dropKeypairs(peer: Peer): void {
     this.#handshakes.abandon(peer);
     peer.lastKeypairAt = millis(0);
+    this.#ports.link.send({ type: 'give-up', peer: peer.number });
     if (peer.slot >= 0) this.#ports.link.send({ type: 'drop-keypairs', slot: peer.slot });
   }
 
   /** The peer is about to lose its slot. */
   #retire(peer: Peer): void {
-    this.#handshakes.abandon(peer);
+    this.#dropKeypairs(peer);
     this.#timers.cancel(peer);
-    peer.lastKeypairAt = millis(0);
   }
 
   #carried(event: Extract<Event, { type: 'deactivated' }>): void {
@@ -276,13 +277,11 @@ export class Tunnel implements ConfigurableInterface {
     else this.#initiate(peer);
   }
 
-  /** A full ring is read again after other events had their turn. */
   #datagrams(): void {
     const count = ringRead(this.#ports.arena, (datagram, source) => {
       if (this.#listener.isOpen) this.#handshakes.receive(datagram, source);
     });
     if (count >= BUSY_DATAGRAMS) this.#handshakes.busy();
-    if (count >= RING_ENTRIES) this.#env.setTimer(this.#env.now(), () => this.#datagrams());
   }
 
   #peerStatus(peer: Peer): PeerStatus {

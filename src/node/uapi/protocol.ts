@@ -3,6 +3,7 @@
  *
  *     request   get=1 \n \n                       answer   status lines, errno=0 \n \n
  *               set=1 \n (key=value \n)* \n                errno=0 \n \n, or errno=-22 \n \n
+ *               get=status \n \n                        ours alone: protocol/localapi/status.ts
  *
  * In a set request the keys of the interface come first; each public_key begins a peer, and what follows
  * speaks of that peer. A request is read as a whole before anything of it is applied, so that a wrong last
@@ -15,17 +16,17 @@
  * Source: wireguard.com/xplatform.
  */
 
-import { equalBytes, fromHex, isZero, toHex } from '../../base/bytes.ts';
+import { equalBytes, fromHex, isZero } from '../../base/bytes.ts';
 import type { Endpoint } from '../../base/endpoint.ts';
-import { formatEndpoint, parseEndpoint } from '../../base/endpoint.ts';
+import { parseEndpoint } from '../../base/endpoint.ts';
 import type { NodePublic } from '../../base/keys.ts';
 import { KEY_BYTES, NodePrivate, nodePublic, PresharedKey } from '../../base/keys.ts';
 import type { Prefix } from '../../base/prefix.ts';
-import { formatPrefix, parsePrefix } from '../../base/prefix.ts';
-import type { InterfaceChange, InterfaceStatus, PeerChange } from '../tunnel/configuration.ts';
+import { parsePrefix } from '../../base/prefix.ts';
+import type { InterfaceChange, PeerChange } from '../tunnel/configuration.ts';
 
-/** About 5,000 peers with a preshared key and one allowed IP each. */
-export const MAX_REQUEST_BYTES: number = 1024 * 1024;
+/** 10,000 peers with all there is to set and one allowed IP of each family are 3.5 MB. */
+export const MAX_REQUEST_BYTES: number = 4 * 1024 * 1024;
 /** The longest line that means something, `preshared_key=` and 64 digits, is 78. */
 export const MAX_LINE_BYTES = 256;
 
@@ -43,6 +44,7 @@ export interface Refusal {
 
 export type Request =
   | { readonly type: 'get' }
+  | { readonly type: 'get status' }
   | { readonly type: 'set'; readonly change: InterfaceChange }
   | Refusal;
 
@@ -97,7 +99,7 @@ export class RequestReader {
   #take(line: string): Request | undefined {
     if (this.#tooLong(line)) return this.#end(ERRNO.tooBig, 'a line is too long');
     const first = this.#lines[0] ?? line;
-    if (first !== 'get=1' && first !== 'set=1')
+    if (first !== 'get=1' && first !== 'set=1' && first !== 'get=status')
       return this.#end(ERRNO.protocol, 'a request begins with get=1 or set=1');
     this.#bytes += line.length + 1;
     if (this.#bytes > MAX_REQUEST_BYTES)
@@ -110,8 +112,8 @@ export class RequestReader {
     this.#lines = [];
     this.#bytes = 0;
     if (first === 'set=1') return parseSet(fields, this.#interfaceIndex);
-    if (fields.length === 0) return { type: 'get' };
-    return refused(ERRNO.invalid, 'get=1 is followed by an empty line');
+    if (fields.length > 0) return refused(ERRNO.invalid, `${first} is followed by an empty line`);
+    return first === 'get=1' ? { type: 'get' } : { type: 'get status' };
   }
 
   #tooLong(line: string): boolean {
@@ -136,7 +138,7 @@ type PeerDraft = Draft<Omit<PeerChange, 'allowedIps'>> & {
 export function parseSet(
   lines: readonly string[],
   interfaceIndex: InterfaceIndex,
-): Exclude<Request, { type: 'get' }> {
+): Extract<Request, { type: 'set' | 'refused' }> {
   const change: InterfaceDraft = { peers: [] };
   for (const line of lines) {
     const equals = line.indexOf('=');
@@ -266,29 +268,3 @@ export function withoutPeer(change: InterfaceChange, own: NodePublic): Interface
   const peers = change.peers.filter((peer) => !equalBytes(peer.publicKey, own));
   return peers.length === change.peers.length ? change : { ...change, peers };
 }
-
-/** The lines that answer `get=1`, without the errno. They hold the private key. */
-export function formatStatus(status: InterfaceStatus): string {
-  const lines: string[] = [];
-  if (status.privateKey !== null) lines.push(`private_key=${toHex(status.privateKey.expose())}`);
-  if (status.listenPort !== 0) lines.push(`listen_port=${status.listenPort}`);
-  if (status.fwmark !== 0) lines.push(`fwmark=${status.fwmark}`);
-  for (const peer of status.peers) {
-    const preshared = peer.presharedKey?.expose() ?? new Uint8Array(KEY_BYTES);
-    lines.push(`public_key=${toHex(peer.publicKey)}`, `preshared_key=${toHex(preshared)}`);
-    lines.push('protocol_version=1');
-    if (peer.endpoint !== undefined) lines.push(`endpoint=${formatEndpoint(peer.endpoint)}`);
-    lines.push(
-      `last_handshake_time_sec=${Math.floor(peer.lastHandshake / 1000)}`,
-      `last_handshake_time_nsec=${Math.floor(peer.lastHandshake % 1000) * 1_000_000}`,
-      `tx_bytes=${peer.bytesSent}`,
-      `rx_bytes=${peer.bytesReceived}`,
-      `persistent_keepalive_interval=${peer.persistentKeepaliveSeconds}`,
-    );
-    for (const prefix of peer.allowedIps) lines.push(`allowed_ip=${formatPrefix(prefix)}`);
-  }
-  return lines.map((line) => `${line}\n`).join('');
-}
-
-/** The last lines of an answer. */
-export const formatErrno = (errno: number): string => `errno=${errno}\n\n`;

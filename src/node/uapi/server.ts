@@ -1,8 +1,11 @@
 /**
  * The UAPI socket of one interface: /var/run/wireguard/<interface>.sock, where wg(8) looks for it.
  *
- *     nothing there, or left by a dead process --bind--> open --close--> removed
- *     a process answers there                  --------> ConfigError
+ *     nothing there, or left by a dead process --bind, listen, rename--> open --close--> removed
+ *     a process answers there                  ------------------------> ConfigError
+ *
+ * It gets its name when it listens already: wg(8) deletes a socket that refuses it, as one does between bind and
+ * listen (of 1,200 made so beside `wg show` in a loop, 6 were lost).
  *
  * The socket is made under umask 0177, so that there is no moment when another user could open it: whoever
  * speaks here reads the private key. A client gets 30 s for a request and for taking its answer; the next
@@ -11,7 +14,7 @@
  * settles who may replace a stale socket.
  */
 
-import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, watch } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { constants } from 'node:os';
@@ -20,9 +23,12 @@ import type { Env } from '../../base/env.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { NodePrivate, NodePublic } from '../../base/keys.ts';
 import { after, seconds } from '../../base/time.ts';
+import type { InterfaceReport } from '../../protocol/localapi/status.ts';
+import { writeStatusAnswer } from '../../protocol/localapi/status.ts';
 import type { ConfigurableInterface, InterfaceChange } from '../tunnel/configuration.ts';
-import type { Request } from './protocol.ts';
-import { ERRNO, formatErrno, formatStatus, RequestReader, withoutPeer } from './protocol.ts';
+import { formatErrno, formatStatus } from './answers.ts';
+import type { Refusal, Request } from './protocol.ts';
+import { ERRNO, RequestReader, withoutPeer } from './protocol.ts';
 
 /** Compiled into wg(8). */
 export const UAPI_FOLDER = '/var/run/wireguard';
@@ -38,12 +44,16 @@ export interface UapiPorts {
   /** UAPI_FOLDER, but in tests. */
   readonly folder: string;
   readonly target: ConfigurableInterface;
+  /** For `get=status`. */
+  report(): Promise<InterfaceReport>;
   publicKeyOf(key: NodePrivate): NodePublic;
   readonly env: Env;
 }
 
 export interface UapiServer {
   readonly path: string;
+  /** Resolves when somebody else removes the socket, which asks the interface to end (as with wireguard-go). */
+  readonly removed: Promise<void>;
   /** Ends every connection and removes the socket. */
   close(): Promise<void>;
 }
@@ -64,30 +74,69 @@ export async function openUapi(ports: UapiPorts): Promise<UapiServer> {
     serve(socket, ports);
   });
   await listen(server, path);
+  const { ino } = lstatSync(path);
+  const isOurs = (): boolean => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
   server.on('error', (error) =>
     ports.env.log.error('uapi: cannot accept', { error: error.message }),
   );
+  const watched = watchFolder(path, isOurs, ports);
   return {
     path,
+    removed: watched.removed,
     close: () =>
       new Promise((done) => {
+        watched.close();
+        if (isOurs()) rmSync(path, { force: true });
         server.close(() => done());
         for (const socket of clients) socket.destroy();
       }),
   };
 }
 
+/** The folder is watched, not the socket: one that is bound keeps its inode, and with it its silence. */
+function watchFolder(
+  path: string,
+  isOurs: () => boolean,
+  { name, env }: UapiPorts,
+): { readonly removed: Promise<void>; close(): void } {
+  const { promise: removed, resolve } = Promise.withResolvers<void>();
+  const lost = (error: unknown): void =>
+    env.log.warn('uapi: cannot watch the socket; removing it does not end the interface', {
+      interface: name,
+      error: (error as Error).message,
+    });
+  try {
+    const watcher = watch(dirname(path), { persistent: false }, () => {
+      if (!isOurs()) resolve();
+    });
+    watcher.on('error', lost);
+    return { removed, close: () => watcher.close() };
+  } catch (error) {
+    lost(error);
+    return { removed, close: () => {} };
+  }
+}
+
 /** Binding happens within `server.listen`, so the umask of the process is other for that call only. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((done, fail) => {
-    server.once('error', (error) =>
-      fail(new ConfigError(`cannot listen on ${path}: ${error.message}`, { cause: error })),
-    );
+    const refused = (error: Error): void =>
+      fail(new ConfigError(`cannot listen on ${path}: ${error.message}`, { cause: error }));
+    server.once('error', refused);
+    // No name that wg(8) looks at; whoever has the device has it too, so a leftover is nobody's.
+    const unnamed = `${path}.new`;
+    rmSync(unnamed, { force: true });
     const before = process.umask(0o177);
     try {
-      server.listen(path, () => {
+      server.listen(unnamed, () => {
         server.removeAllListeners('error');
-        done();
+        try {
+          renameSync(unnamed, path);
+          done();
+        } catch (error) {
+          server.close();
+          refused(error as Error);
+        }
       });
     } finally {
       process.umask(before);
@@ -152,11 +201,11 @@ function serve(socket: Socket, ports: UapiPorts): void {
     const request = reader.next();
     if (request === undefined) socket.resume();
     else if (request.type === 'refused' && request.close)
-      socket.end(answer(request, ports), () => socket.destroy());
+      socket.end(refusal(request, ports), () => socket.destroy());
     else {
       answering = true;
       socket.pause();
-      socket.write(answer(request, ports), answered);
+      void answer(request, ports).then((text) => socket.write(text, answered));
     }
     watch();
   };
@@ -170,28 +219,28 @@ function serve(socket: Socket, ports: UapiPorts): void {
   socket.once('close', () => cancelDeadline?.());
 }
 
-function answer(request: Request, ports: UapiPorts): string {
-  switch (request.type) {
-    case 'get':
-      try {
+/** Never rejects. */
+async function answer(request: Request, ports: UapiPorts): Promise<string> {
+  try {
+    switch (request.type) {
+      case 'get':
         return formatStatus(ports.target.status()) + formatErrno(0);
-      } catch (error) {
-        return formatErrno(refuse(error, ports));
-      }
-    case 'set':
-      try {
+      case 'get status':
+        return writeStatusAnswer(await ports.report());
+      case 'set':
         ports.target.configure(withoutSelf(request.change, ports));
         return formatErrno(0);
-      } catch (error) {
-        return formatErrno(refuse(error, ports));
-      }
-    case 'refused':
-      ports.env.log.warn('uapi: request refused', {
-        interface: ports.name,
-        reason: request.reason,
-      });
-      return formatErrno(request.errno);
+      case 'refused':
+        return refusal(request, ports);
+    }
+  } catch (error) {
+    return formatErrno(refuse(error, ports));
   }
+}
+
+function refusal({ reason, errno }: Refusal, ports: UapiPorts): string {
+  ports.env.log.warn('uapi: request refused', { interface: ports.name, reason });
+  return formatErrno(errno);
 }
 
 function withoutSelf(change: InterfaceChange, ports: UapiPorts): InterfaceChange {

@@ -2,8 +2,8 @@
  * wg.conf: the file of wg(8) and wg-quick(8).
  *
  *     [Interface]   PrivateKey ListenPort FwMark              wg
- *                   Address MTU                               wg-quick, honoured
- *                   DNS Table PreUp PostUp PreDown PostDown SaveConfig    wg-quick, named as not honoured
+ *                   Address MTU Table                         wg-quick, honoured (routes.ts)
+ *                   DNS PreUp PostUp PreDown PostDown SaveConfig    wg-quick, named as not honoured
  *     [Peer]        PublicKey PresharedKey Endpoint AllowedIPs PersistentKeepalive
  *
  * Names know no case, `#` begins a comment anywhere, lists are separated by commas. The file is the whole
@@ -35,11 +35,15 @@ export interface WgConf {
   /** Addresses for the interface, host bits kept. */
   readonly addresses: readonly InterfaceAddress[];
   readonly mtuBytes: number | undefined;
+  readonly table: RouteTable;
   /** Endpoints given by host name: to be resolved, then set. */
   readonly unresolved: readonly UnresolvedEndpoint[];
   /** Keys of wg-quick that nothing here acts on. */
   readonly ignored: readonly { readonly line: number; readonly key: string }[];
 }
+
+/** Where routes for allowed IPs go: the main table, nowhere, or a table by number. */
+export type RouteTable = 'auto' | 'off' | number;
 
 export interface InterfaceAddress {
   /** 4 or 16 bytes. */
@@ -70,6 +74,7 @@ interface FileDraft {
   readonly addresses: InterfaceAddress[];
   readonly ignored: { line: number; key: string }[];
   mtuBytes: number | undefined;
+  table: RouteTable;
 }
 
 /** One `key = value`, with what an error must name. */
@@ -93,6 +98,7 @@ export function parseWgConf(text: string, file: string): WgConf {
     addresses: [],
     ignored: [],
     mtuBytes: undefined,
+    table: 'auto',
   };
   let section: 'none' | 'interface' | 'peer' = 'none';
   for (const [i, raw] of text
@@ -151,8 +157,10 @@ function readInterfaceEntry(draft: FileDraft, entry: Entry): void {
     case 'mtu':
       draft.mtuBytes = count(entry, entry.value, MTU_LEAST, MTU_MOST);
       return;
-    case 'dns':
     case 'table':
+      draft.table = routeTable(entry);
+      return;
+    case 'dns':
     case 'preup':
     case 'postup':
     case 'predown':
@@ -222,6 +230,7 @@ function finish(draft: FileDraft, file: string): WgConf {
     change: { ...draft.change, peers },
     addresses: draft.addresses,
     mtuBytes: draft.mtuBytes,
+    table: draft.table,
     unresolved,
     ignored: draft.ignored,
   };
@@ -251,6 +260,12 @@ function fwmark(entry: Entry): number {
   if (value.toLowerCase() === 'off') return 0;
   if (/^0x[0-9a-f]{1,8}$/i.test(value)) return Number(value);
   return count(entry, value, 0, 0xffff_ffff);
+}
+
+function routeTable(entry: Entry): RouteTable {
+  const value = entry.value.toLowerCase();
+  if (value === 'auto' || value === 'off') return value;
+  return value === 'main' ? 'auto' : count(entry, value, 1, 0xffff_ffff);
 }
 
 function interfaceAddress(entry: Entry, text: string): InterfaceAddress {

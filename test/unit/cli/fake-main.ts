@@ -1,15 +1,17 @@
 /**
  * The whole program, run as a process, with an interface that only remembers in the place of the tunnel. Its
- * "device" is the file FAKE_DEVICE: it makes it, ends when somebody deletes it, and removes it at the end.
+ * "device" is the file FAKE_DEVICE: it makes it, writes into it what network is set, ends when somebody deletes
+ * it, and removes it at the end.
  */
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { ConfigError } from '../../../src/base/errors.ts';
 import { nodePublic } from '../../../src/base/keys.ts';
+import { formatPrefix } from '../../../src/base/prefix.ts';
 import { millis } from '../../../src/base/time.ts';
 import { runMain } from '../../../src/run-main.ts';
-import { FakeInterface } from '../uapi/fake-interface.ts';
+import { FakeInterface, fakeReport } from '../uapi/fake-interface.ts';
 
 const device = process.env['FAKE_DEVICE'] as string;
 
@@ -28,6 +30,11 @@ runMain(() => ({
     });
     return {
       target,
+      report: async () => fakeReport(setup.name),
+      setNetwork: async ({ mtuBytes, addresses, routes }) => {
+        const prefixes = [...addresses, ...routes.map(({ prefix }) => prefix)].map(formatPrefix);
+        writeFileSync(device, `${process.pid} ${[mtuBytes, ...prefixes].join(' ')}`);
+      },
       publicKeyOf: (key) => nodePublic(x25519.getPublicKey(key.expose())),
       gone,
       close: async () => {

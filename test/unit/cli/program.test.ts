@@ -47,6 +47,7 @@ async function program(calledAs: string, args: readonly string[], error?: Error)
         options = given;
         if (error) throw error;
       },
+      status: async () => [],
       version: () => ({
         version: '1.2.3',
         node: '26',
@@ -192,9 +193,13 @@ t.test('process: in the foreground it applies a file and ends cleanly', NEEDS, a
     const name = freshName();
     const { folder, device, environment } = place(t);
     const config = `${folder}/wg0.conf`;
-    writeFileSync(config, '[Interface]\nListenPort = 77\nMTU = 1300\nPostUp = reboot\n', {
-      mode: 0o600,
-    });
+    writeFileSync(
+      config,
+      '[Interface]\nListenPort = 77\nMTU = 1300\nPostUp = reboot\nAddress = 10.0.0.1/24\n',
+      {
+        mode: 0o600,
+      },
+    );
     const args = [FAKE, 'wireguard', name, '--foreground', '--config', config];
     const child = spawn(process.execPath, args, { env: environment });
     let log = '';
@@ -203,7 +208,9 @@ t.test('process: in the foreground it applies a file and ends cleanly', NEEDS, a
     });
     while (!log.includes('wireguard: ready')) await once(child.stdout, 'data');
     t.match(log, /warn .*not honoured.*line=4 key=PostUp/);
-    t.match(readFileSync(device, 'utf8'), / 1300$/);
+    t.match(readFileSync(device, 'utf8'), / 1300 10\.0\.0\.1\/24$/, 'its network was set');
+    const status = await run(process.execPath, [FAKE, 'status', name], { env: environment });
+    t.match(status.stdout, new RegExp(`^${name}: up, .*health: all well\n$`, 's'));
     t.equal((await run('wg', ['show', name, 'listen-port'])).stdout, '77\n');
     child.kill(signal);
     t.same(await once(child, 'close'), [0, null], signal);

@@ -1,13 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import t from 'tap';
 import { sockaddr } from '../../../src/base/endpoint.ts';
 import { parseIp } from '../../../src/base/ip.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
-import { bootClock } from '../../../src/linux/clock.ts';
-import { Descriptor } from '../../../src/linux/descriptor.ts';
 import { loadNative } from '../../../src/linux/ffi.ts';
 import type { Route } from '../../../src/linux/ip.ts';
 import {
@@ -38,7 +32,6 @@ const arena = createArena({ activePeers: 16, flows: 16, rules: 16 });
 const { tunRead, txOut, rxIn, iovecs, udp4, groScratch } = arena.layout;
 const { u8, u16, u32 } = arena;
 const READ_BYTES = 65_545;
-const SOURCE = new URL('../../../src/linux', import.meta.url).href;
 
 /** A device that is up, with 10.77.0.1/24 on it. */
 async function upTun(
@@ -252,82 +245,6 @@ t.test('ip: a command that fails is named with what ip said', { skip }, async (t
   });
   await t.rejects(runBatch([['link', 'show\nlink']]), { name: 'BugError' });
 });
-
-t.test('wait: promises of the action go on at once, without another event', async (t) => {
-  const { status, stdout, stderr } = child(`
-    import { loadNative } from '${SOURCE}/ffi.ts';
-    import { onReadable } from '${SOURCE}/wait.ts';
-    setTimeout(() => process.exit(2), 5000);
-    const waiting = onReadable(loadNative(), 0, () => {
-      waiting.close();
-      waiting.close();
-      Promise.resolve().then(() => process.exit(0));
-    });
-  `);
-  t.equal(status, 0, `${stdout}${stderr}`);
-});
-
-t.test('wait: an exception of the action ends the program as any other does', async (t) => {
-  const { status, stderr } = child(`
-    import { loadNative } from '${SOURCE}/ffi.ts';
-    import { onReadable } from '${SOURCE}/wait.ts';
-    onReadable(loadNative(), 0, () => { throw new Error('from the action'); });
-  `);
-  t.equal(status, 1);
-  t.match(stderr, /from the action/);
-});
-
-t.test('ffi: the bare native file gives the same functions, also to a worker', async (t) => {
-  const npm = createRequire(import.meta.url).resolve('koffi');
-  const bare = createRequire(npm).resolve(`@koromix/koffi-linux-${process.arch}`);
-  const file = `${dirname(bare)}/linux_${process.arch}/koffi.node`;
-  const { status, stdout, stderr } = child(`
-    import { Worker } from 'node:worker_threads';
-    import { loadNative } from '${SOURCE}/ffi.ts';
-    import { bootClock } from '${SOURCE}/clock.ts';
-    const now = bootClock(loadNative('${file}'))();
-    console.log(now > 0, loadNative().self.find('ChaCha20_ctr32', 'void', []) !== undefined);
-    new Worker(\`import('${SOURCE}/ffi.ts').then(({ loadNative }) =>
-        console.log(typeof loadNative('${file}').poller))\`, { eval: true });
-  `);
-  t.equal(status, 0, stderr);
-  t.equal(stdout, 'true true\nfunction\n');
-  const absent = child(`
-    import { loadNative } from '${SOURCE}/ffi.ts';
-    loadNative('/nowhere/koffi.node');
-  `);
-  t.match(absent.stderr, /ConfigError: cannot load \/nowhere\/koffi.node/);
-});
-
-t.test('clock: agrees with the kernel in its own words, and does not go back', async (t) => {
-  const now = bootClock(native);
-  let last = now();
-  for (let round = 0; round < 100_000; round++) {
-    const next = now();
-    if (next < last) return t.ok(next >= last, `round ${round}`);
-    last = next;
-  }
-  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
-  return t.ok(Math.abs(uptime - now()) < 100, `${uptime} and ${now()}`);
-});
-
-t.test('descriptor: a second close spares whoever has the number now', async (t) => {
-  const closed: number[] = [];
-  const counting = { ...native, close: (fd: number) => closed.push(fd) };
-  using file = new Descriptor(counting, 1234);
-  file.close();
-  file.close();
-  t.same(closed, [1234]);
-  t.throws(() => file.fd, { name: 'BugError' });
-});
-
-/** A process of its own, with an open pipe that is readable at once as its input. */
-function child(source: string): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, ['--input-type=module', '-e', source], {
-    encoding: 'utf8',
-    input: 'x',
-  });
-}
 
 /** iovec 0: the virtio header, if there is one; iovec 1: the packet. */
 function writeIovecs(start: number, packet: number, bytes: number): void {

@@ -16,6 +16,7 @@ import type {
   PeerChange,
   PeerStatus,
 } from '../../../src/node/tunnel/configuration.ts';
+import type { InterfaceReport } from '../../../src/protocol/localapi/status.ts';
 
 type Peer = { -readonly [K in keyof PeerStatus]: PeerStatus[K] };
 
@@ -63,6 +64,38 @@ export class FakeInterface implements ConfigurableInterface {
     const { privateKey, listenPort, fwmark } = this;
     return { privateKey, listenPort, fwmark, peers: [...this.peers.values()] };
   }
+}
+
+/** What an interface without peers and troubles says of itself. */
+export function fakeReport(name: string, changes: Partial<InterfaceReport> = {}): InterfaceReport {
+  return {
+    name,
+    pid: 1,
+    version: '1.2.3',
+    up: true,
+    publicKey: null,
+    listenPort: 51820,
+    fwmark: 0,
+    mtuBytes: 1420,
+    uptimeSeconds: 7384,
+    aead: { name: 'openssl-raw', passedOver: [] },
+    offload: { tun: 'full', udp4Gso: true, udp6Gso: false },
+    peers: [],
+    activePeers: 0,
+    activePeersMost: 1024,
+    counters: {
+      packetsSent: 0,
+      packetsReceived: 0,
+      sendCalls: 0,
+      refusedDatagrams: 0,
+      drops: {},
+      handshakes: {},
+      peerEvictions: 0,
+      flowEvictions: 0,
+    },
+    health: [],
+    ...changes,
+  };
 }
 
 function newPeer(publicKey: PeerStatus['publicKey']): Peer {

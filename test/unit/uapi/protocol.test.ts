@@ -3,10 +3,10 @@ import { toHex } from '../../../src/base/bytes.ts';
 import { formatEndpoint } from '../../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic, PresharedKey } from '../../../src/base/keys.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
+import { formatStatus } from '../../../src/node/uapi/answers.ts';
 import type { Request } from '../../../src/node/uapi/protocol.ts';
 import {
   ERRNO,
-  formatStatus,
   MAX_REQUEST_BYTES,
   parseSet,
   RequestReader,

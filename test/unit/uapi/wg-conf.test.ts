@@ -49,10 +49,10 @@ t.test('wg.conf: a file of wg-quick is read', async (t) => {
     ['10.0.0.2/24', 'fd00::2/64', '192.0.2.7/32'],
   );
   t.equal(conf.mtuBytes, 1380);
+  t.equal(conf.table, 'off');
   t.same(conf.ignored, [
     { line: 9, key: 'DNS' },
     { line: 10, key: 'PostUp' },
-    { line: 11, key: 'Table' },
   ]);
   const [first, second] = conf.change.peers;
   t.equal(first?.endpoint && formatEndpoint(first.endpoint), '[2001:db8::1]:51820');
