@@ -16,6 +16,8 @@ export interface LinkSetting {
   /** The interface's own addresses with their prefix lengths; those there already stay, others too. */
   readonly addresses?: readonly Prefix[];
   readonly mtuBytes?: number;
+  /** Packets that wait for the interface's program; a TUN device starts with 500. */
+  readonly queuePackets?: number;
   readonly up?: boolean;
 }
 
@@ -30,11 +32,13 @@ export async function configureLink(name: string, setting: LinkSetting): Promise
 
 /** MTU before up, since a raised interface gets its IPv6 addresses only from 1,280 bytes on. */
 export function linkCommands(name: string, setting: LinkSetting): IpCommand[] {
-  const { addresses = [], mtuBytes, up } = setting;
+  const { addresses = [], mtuBytes, queuePackets, up } = setting;
+  const link = (...words: string[]): string[] => ['link', 'set', 'dev', name, ...words];
   return [
-    ...(mtuBytes === undefined ? [] : [['link', 'set', 'dev', name, 'mtu', String(mtuBytes)]]),
+    ...(mtuBytes === undefined ? [] : [link('mtu', String(mtuBytes))]),
+    ...(queuePackets === undefined ? [] : [link('txqueuelen', String(queuePackets))]),
     ...addresses.map((address) => ['address', 'replace', formatPrefix(address), 'dev', name]),
-    ...(up === undefined ? [] : [['link', 'set', 'dev', name, up ? 'up' : 'down']]),
+    ...(up === undefined ? [] : [link(up ? 'up' : 'down')]),
   ];
 }
 
