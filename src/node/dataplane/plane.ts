@@ -6,7 +6,7 @@
 import { unreachable } from '../../base/errors.ts';
 import { AllowedIps } from '../../protocol/wireguard/allowed-ips.ts';
 import type { Arena } from './arena.ts';
-import { peerAt, RULE_BYTES } from './arena.ts';
+import { KEYPAIR, keypairAt, peerAt, RULE_BYTES } from './arena.ts';
 import type { Command, Event, Report } from './commands.ts';
 import type { BulkAead, Kernels, TunPort, UdpCounters, UdpPort } from './ports.ts';
 import { Receive } from './receive.ts';
@@ -154,8 +154,12 @@ export class Plane {
   }
 
   #keypair(command: Extract<Command, { type: 'keypair' }>, now: number): void {
-    const { slots } = this.#shared;
-    const at = peerAt(this.#shared.arena.layout, command.slot);
+    const { slots, aead, arena } = this.#shared;
+    const at = peerAt(arena.layout, command.slot);
+    const keypair = keypairAt(arena.layout, command.keypair);
+    // Nothing that was kept for this place may outlive a change of its keys, whoever held it before.
+    aead.forget(keypair + KEYPAIR.sendKey);
+    aead.forget(keypair + KEYPAIR.receiveKey);
     slots.markAnswered(at);
     if (command.as === 'next') {
       slots.installNext(at, command.keypair);

@@ -53,6 +53,8 @@ export function rehearse(
     plane.udpReadable(udp);
   }
   const { written } = stage;
+  // The AEAD forgets the key as well: the place will hold another.
+  plane.apply({ type: 'drop-keypairs', slot: 0 });
   wipe(arena);
   const least = ROUNDS * (20 + UDP_BYTES);
   if (written < least)
