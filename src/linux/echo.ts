@@ -3,7 +3,8 @@
  * prepared packets and swallows what is written. The packet path can then be run before there is any traffic
  * (node/dataplane/rehearsal.ts), through the very code that later calls the kernel.
  *
- * A run of datagrams (UDP_SEGMENT) is heard joined (UDP_GRO), and comes from where it was sent to.
+ * A run of datagrams (UDP_SEGMENT) is heard joined (UDP_GRO), and comes from where it was sent to; each comes with
+ * its ECN bits, as from the kernel. Where there is nothing, the kernel is asked in vain, so that refusals are run too.
  */
 
 import { ERRNO, SOCKET, STRUCT } from './abi.ts';
@@ -12,7 +13,10 @@ import type { SharedMemory } from './memory.ts';
 
 const { msghdr: MSGHDR, mmsghdr: MMSGHDR, iovec: IOVEC, cmsghdr: CMSGHDR } = STRUCT;
 
-const GRO_CONTROL_BYTES: number = CMSGHDR.bytes + 8;
+/** One control message with up to 8 bytes of data. */
+const CONTROL_BYTES: number = CMSGHDR.bytes + 8;
+/** No descriptor: every call with it is refused. */
+const NONE = -1;
 
 export interface Echo {
   readonly native: Native;
@@ -45,7 +49,7 @@ export function echo(native: Native, arena: SharedMemory): Echo {
       ...native,
       read: (_, to) => {
         const { packet } = state;
-        if (packet === undefined) return -ERRNO.EAGAIN;
+        if (packet === undefined) return refused(native.read(NONE, to, 0));
         state.packet = undefined;
         u8.set(packet, to - base);
         return packet.length;
@@ -62,13 +66,34 @@ export function echo(native: Native, arena: SharedMemory): Echo {
       },
       recvmsg: (_, message) => {
         const next = heard.shift();
-        if (next === undefined) return -ERRNO.EAGAIN;
+        if (next === undefined) return refused(native.recvmsg(NONE, message, 0));
         writeMessage(arena, base, message - base, next);
         return next.bytes.length;
       },
     },
   };
   return state;
+}
+
+/** The same stage by other functions: what has been compiled for two different ones takes any. */
+export function wrapped(stage: Echo): Echo {
+  const { read, writev, sendmsg, sendmmsg, recvmsg } = stage.native;
+  return Object.assign(stage, {
+    native: {
+      ...stage.native,
+      read: (fd: number, to: number, bytes: number) => read(fd, to, bytes),
+      writev: (fd: number, iovecs: number, count: number) => writev(fd, iovecs, count),
+      sendmsg: (fd: number, message: number, flags: number) => sendmsg(fd, message, flags),
+      sendmmsg: (fd: number, messages: number, count: number, flags: number) =>
+        sendmmsg(fd, messages, count, flags),
+      recvmsg: (fd: number, message: number, flags: number) => recvmsg(fd, message, flags),
+    },
+  });
+}
+
+/** As if it had been for want of something to read. */
+function refused(result: number): number {
+  return result < 0 ? -ERRNO.EAGAIN : result;
 }
 
 /** The arena offset that the 64-bit address at `at` names. */
@@ -104,11 +129,21 @@ function writeMessage(arena: SharedMemory, base: number, message: number, heard:
   u8.set(heard.bytes, pointed(arena, base, iovec + IOVEC.iov_base));
   u8.set(heard.source, pointed(arena, base, message + MSGHDR.msg_name));
   const joined = heard.segmentBytes !== 0;
-  u32[(message + MSGHDR.msg_controllen) >> 2] = joined ? GRO_CONTROL_BYTES : 0;
-  if (!joined) return;
+  u32[(message + MSGHDR.msg_controllen) >> 2] = CONTROL_BYTES * (joined ? 2 : 1);
   const control = pointed(arena, base, message + MSGHDR.msg_control);
-  u32[(control + CMSGHDR.cmsg_len) >> 2] = CMSGHDR.bytes + 4;
-  u32[(control + CMSGHDR.cmsg_level) >> 2] = SOCKET.IPPROTO_UDP;
-  u32[(control + CMSGHDR.cmsg_type) >> 2] = SOCKET.UDP_GRO;
-  u32[(control + CMSGHDR.bytes) >> 2] = heard.segmentBytes;
+  const write = (
+    at: number,
+    dataBytes: number,
+    level: number,
+    type: number,
+    value: number,
+  ): void => {
+    u32[(at + CMSGHDR.cmsg_len) >> 2] = CMSGHDR.bytes + dataBytes;
+    u32[(at + CMSGHDR.cmsg_level) >> 2] = level;
+    u32[(at + CMSGHDR.cmsg_type) >> 2] = type;
+    u32[(at + CMSGHDR.bytes) >> 2] = value;
+  };
+  write(control, 1, SOCKET.IPPROTO_IP, SOCKET.IP_TOS, 0);
+  if (joined)
+    write(control + CONTROL_BYTES, 4, SOCKET.IPPROTO_UDP, SOCKET.UDP_GRO, heard.segmentBytes);
 }

@@ -9,7 +9,8 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { BugError } from '../../base/errors.ts';
 import { nodeCryptoAead } from '../../crypto/aead-node.ts';
 import { bootClock } from '../../linux/clock.ts';
-import { echo } from '../../linux/echo.ts';
+import type { Echo } from '../../linux/echo.ts';
+import { echo, wrapped } from '../../linux/echo.ts';
 import type { Native } from '../../linux/ffi.ts';
 import { loadNative } from '../../linux/ffi.ts';
 import { evpAead } from '../../linux/openssl-evp.ts';
@@ -71,7 +72,8 @@ class Worker {
       mtuBytes: setup.mtuBytes,
       now,
     };
-    this.#rehearse(shared, setup);
+    this.#rehearse(echo(this.#native, this.#arena), shared, setup);
+    this.#rehearse(wrapped(echo(this.#native, this.#arena)), shared, setup);
     this.#plane = new Plane({
       ...shared,
       tun: tunPort(this.#native, this.#arena, setup.tun),
@@ -84,15 +86,15 @@ class Worker {
   }
 
   #rehearse(
+    stage: Echo,
     shared: Omit<PlanePorts, 'tun' | 'notify' | 'catchUp'>,
     { tun: device, layout }: WorkerSetup,
   ): void {
-    const stage = echo(this.#native, this.#arena);
     const tun = tunPort(stage.native, this.#arena, device);
     const place = { fd: -1, family: 4, gso: true, regionAt: layout.udp4 } as const;
     const udp = new UdpSocketPort(stage.native, this.#arena, place);
     const plane = new Plane({ ...shared, tun, notify: () => {}, catchUp: () => {} });
-    plane.useSockets(udp, null);
+    plane.useSockets(udp, udp);
     rehearse(plane, this.#arena, udp, stage, tun.vnetHeader, shared.now());
   }
 
