@@ -2,7 +2,8 @@
  * Keys that cannot be mistaken for one another. Public keys are branded bytes made by the readers here;
  * secret ones are objects that neither print nor compare by `===`.
  *
- * Text forms: hexadecimal on the UAPI socket, padded base64 in wg.conf.
+ * Text forms: hexadecimal on the UAPI socket, padded base64 in wg.conf, a prefix and hexadecimal towards the
+ * coordination server (protocol/tailcfg/keys.ts).
  */
 
 import { equalSecret, toBase64, toHex } from './bytes.ts';
@@ -15,15 +16,30 @@ export const KEY_BYTES = 32;
 /** A node's WireGuard public key: 32 bytes. */
 export type NodePublic = Uint8Array & { readonly [brand]: 'NodePublic' };
 
+/** The key by which the coordination server knows a machine, whatever node key it has today: 32 bytes. */
+export type MachinePublic = Uint8Array & { readonly [brand]: 'MachinePublic' };
+
+/** The key that a node's path finding messages are sealed for, new with each start: 32 bytes. */
+export type DiscoPublic = Uint8Array & { readonly [brand]: 'DiscoPublic' };
+
 /** @throws BugError unless `bytes` are 32; the result is a copy. */
-export function nodePublic(bytes: Uint8Array): NodePublic {
+export const nodePublic = (bytes: Uint8Array): NodePublic => publicBytes(bytes) as NodePublic;
+
+/** @throws BugError unless `bytes` are 32; the result is a copy. */
+export const machinePublic = (bytes: Uint8Array): MachinePublic =>
+  publicBytes(bytes) as MachinePublic;
+
+/** @throws BugError unless `bytes` are 32; the result is a copy. */
+export const discoPublic = (bytes: Uint8Array): DiscoPublic => publicBytes(bytes) as DiscoPublic;
+
+function publicBytes(bytes: Uint8Array): Uint8Array {
   if (bytes.length !== KEY_BYTES)
     throw new BugError(`a public key is 32 bytes, not ${bytes.length}`);
-  return bytes.slice() as NodePublic;
+  return bytes.slice();
 }
 
-/** A key as a Map's key. */
-export const keyText = (key: NodePublic): string => toHex(key);
+/** A key as a Map's key; keys of two kinds do not belong into one Map. */
+export const keyText = (key: NodePublic | MachinePublic | DiscoPublic): string => toHex(key);
 
 /** Enough of a key to tell it from others in a log. */
 export const shortKey = (key: NodePublic): string => toBase64(key).slice(0, 8);
@@ -70,6 +86,13 @@ class Secret {
 export class NodePrivate extends Secret {
   constructor(bytes: Uint8Array) {
     super('node private key', bytes);
+  }
+}
+
+/** A machine's private key: who it is to the coordination server, or the server to its machines. */
+export class MachinePrivate extends Secret {
+  constructor(bytes: Uint8Array) {
+    super('machine private key', bytes);
   }
 }
 
