@@ -44,7 +44,7 @@ const PEERS: Readonly<Record<string, Peer>> = {
   wireguard: { module: WIREGUARD, version: 'latest', path: WIREGUARD, always: true },
   tailscale: { ...TAILSCALE, path: 'tailscale.com/cmd/tailscale' },
   tailscaled: { ...TAILSCALE, path: 'tailscale.com/cmd/tailscaled' },
-  derper: { ...TAILSCALE, path: 'tailscale.com/cmd/derper' },
+  derper: { ...TAILSCALE, path: 'tailscale.com/cmd/derper', always: true },
 };
 
 /** What tailscale 1.102 asks for. */

@@ -138,6 +138,16 @@ export const PACKAGES: readonly {
     only: ['src/crypto/', 'test/'],
     why: 'crypto is one room; in tests it is the second opinion',
   },
+  {
+    name: '@peculiar/x509',
+    only: ['src/control/relay/'],
+    why: 'certificates are made in one place',
+  },
+  {
+    name: 'reflect-metadata',
+    only: ['src/control/relay/'],
+    why: 'what @peculiar/x509 does not load without',
+  },
   { name: 'commander', only: ['src/cli/'], why: 'no other room has a command line' },
   { name: 'esbuild', only: ['scripts/'], why: 'the bundler is no part of the product' },
   { name: 'assemblyscript', only: ['scripts/'], why: 'the compiler is no part of the product' },
