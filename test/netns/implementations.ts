@@ -12,7 +12,9 @@
  * Their UAPI sockets lie in one folder for all namespaces, so interface names are unique on the machine.
  */
 
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Child, Ending } from './child.ts';
@@ -138,6 +140,8 @@ export async function start(
     `${name} answers wg show ${iface}`,
     async () => {
       if (child.ending) return true;
+      // wg takes a socket that refuses it for a dead one and deletes it; between bind and listen one does.
+      await accepts(socketPath(iface));
       await host.run(['wg', 'show', iface]);
       return true;
     },
@@ -148,6 +152,16 @@ export async function start(
   if (child.ending)
     throw new Error(`${name}: ended with ${child.ending.code} at the start\n${child.output}`);
   return tunnel;
+}
+
+/** @throws Error where nobody listens there */
+async function accepts(path: string): Promise<void> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
 }
 
 const used = new Set<string>();
