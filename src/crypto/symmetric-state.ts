@@ -12,6 +12,8 @@ import { BugError } from '../base/errors.ts';
 import { open, seal } from './aead.ts';
 import { blake2s, wipeScratch } from './blake2s.ts';
 import { kdf } from './hkdf.ts';
+import type { OwnKey, PeerKey } from './x25519.ts';
+import { sharedSecret } from './x25519.ts';
 
 const HASH_BYTES = 32;
 const ZERO_NONCE = new Uint8Array(12);
@@ -65,6 +67,15 @@ export class SymmetricState {
     const [chainingKey, key] = kdf(this.#chainingKey, input, 2);
     this.#mixChain(chainingKey);
     this.#setKey(key);
+  }
+
+  /** Mixes in the secret of two keys; false for a peer's key of low order, which makes none. */
+  mixDh(own: OwnKey, peer: PeerKey): boolean {
+    const secret = sharedSecret(own, peer);
+    if (secret === undefined) return false;
+    this.mixKey(secret);
+    secret.fill(0);
+    return true;
   }
 
   mixKeyAndHash(presharedKey: Uint8Array): void {

@@ -34,6 +34,13 @@ export function ownKey(secret: Uint8Array): OwnKey {
   return { handle, publicKey: Uint8Array.from(exported) };
 }
 
+/** The same for an ephemeral pair, whose bytes nobody else keeps: they are wiped. */
+export function takeOwnKey(secret: Uint8Array): OwnKey {
+  const pair = ownKey(secret);
+  secret.fill(0);
+  return pair;
+}
+
 /** @param publicKey 32 bytes, copied; any 32 bytes are a key, also a bad one */
 export function peerKey(publicKey: Uint8Array): PeerKey {
   const copy = Uint8Array.from(publicKey);

@@ -23,7 +23,7 @@ import type { MachinePublic } from '../../base/keys.ts';
 import { machinePublic } from '../../base/keys.ts';
 import { SymmetricState } from '../../crypto/symmetric-state.ts';
 import type { OwnKey, PeerKey } from '../../crypto/x25519.ts';
-import { ownKey, peerKey, sharedSecret } from '../../crypto/x25519.ts';
+import { peerKey, takeOwnKey } from '../../crypto/x25519.ts';
 import { Opener, Sealer } from './records.ts';
 
 export const INITIATION_BYTES = 101;
@@ -77,12 +77,12 @@ export function createInitiation(
   version: number,
   ephemeral: Uint8Array,
 ): PendingInitiation | undefined {
-  const pair = takePair(ephemeral);
+  const pair = takeOwnKey(ephemeral);
   const state = start(version, server.publicKey);
   state.mixHash(pair.publicKey);
-  if (!mixSecret(state, pair, server)) return wiped(state, undefined);
+  if (!state.mixDh(pair, server)) return wiped(state, undefined);
   const sealedStatic = state.sealAndHash(machine.publicKey);
-  if (!mixSecret(state, machine, server)) return wiped(state, undefined);
+  if (!state.mixDh(machine, server)) return wiped(state, undefined);
   const sealedNothing = state.sealAndHash(EMPTY);
   const body = concat(pair.publicKey, sealedStatic, sealedNothing);
   const message = concat(u16(version), frame(TYPE.initiation, body));
@@ -116,11 +116,11 @@ export function openInitiation(server: OwnKey, message: Uint8Array): OpenedIniti
   const ephemeral = peerKey(body.subarray(0, KEY_BYTES));
   const state = start(version, server.publicKey);
   state.mixHash(ephemeral.publicKey);
-  if (!mixSecret(state, server, ephemeral)) return wiped(state, 'ts2021: bad key');
+  if (!state.mixDh(server, ephemeral)) return wiped(state, 'ts2021: bad key');
   const claimed = state.openAndHash(body.subarray(KEY_BYTES, KEY_BYTES + SEALED_KEY_BYTES));
   if (claimed === undefined) return wiped(state, 'ts2021: not for us');
   const machineKey = peerKey(claimed);
-  if (!mixSecret(state, server, machineKey)) return wiped(state, 'ts2021: bad key');
+  if (!state.mixDh(server, machineKey)) return wiped(state, 'ts2021: bad key');
   if (state.openAndHash(body.subarray(KEY_BYTES + SEALED_KEY_BYTES)) === undefined)
     return wiped(state, 'ts2021: not for us');
   const machine = machinePublic(claimed);
@@ -138,9 +138,9 @@ export function createResponse(
   ephemeral: Uint8Array,
 ): { readonly message: Uint8Array; readonly channel: Channel } | Ts2021Drop {
   const { state } = opened;
-  const pair = takePair(ephemeral);
+  const pair = takeOwnKey(ephemeral);
   state.mixHash(pair.publicKey);
-  if (!mixSecret(state, pair, opened.ephemeral) || !mixSecret(state, pair, opened.machineKey))
+  if (!state.mixDh(pair, opened.ephemeral) || !state.mixDh(pair, opened.machineKey))
     return wiped(state, 'ts2021: bad key');
   const message = frame(TYPE.response, concat(pair.publicKey, state.sealAndHash(EMPTY)));
   const [receive, send] = state.split();
@@ -178,8 +178,8 @@ export function consumeResponse(
   const state = pending.state.fork();
   const ephemeral = peerKey(body.subarray(0, KEY_BYTES));
   state.mixHash(ephemeral.publicKey);
-  if (!mixSecret(state, pending.ephemeral, ephemeral)) return wiped(state, 'ts2021: bad key');
-  if (!mixSecret(state, pending.machine, ephemeral)) return wiped(state, 'ts2021: bad key');
+  if (!state.mixDh(pending.ephemeral, ephemeral)) return wiped(state, 'ts2021: bad key');
+  if (!state.mixDh(pending.machine, ephemeral)) return wiped(state, 'ts2021: bad key');
   if (state.openAndHash(body.subarray(KEY_BYTES)) === undefined)
     return wiped(state, 'ts2021: forged response');
   const [send, receive] = state.split();
@@ -198,20 +198,6 @@ function start(version: number, serverPublic: Uint8Array): SymmetricState {
   const state = SymmetricState.start(PROTOCOL, prologue);
   state.mixHash(serverPublic);
   return state;
-}
-
-function takePair(secret: Uint8Array): OwnKey {
-  const pair = ownKey(secret);
-  secret.fill(0);
-  return pair;
-}
-
-function mixSecret(state: SymmetricState, own: OwnKey, peer: PeerKey): boolean {
-  const secret = sharedSecret(own, peer);
-  if (secret === undefined) return false;
-  state.mixKey(secret);
-  secret.fill(0);
-  return true;
 }
 
 /** The ciphers keep copies; the keys handed in are wiped. */

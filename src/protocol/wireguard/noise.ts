@@ -20,7 +20,7 @@ import type { NodePublic } from '../../base/keys.ts';
 import { nodePublic } from '../../base/keys.ts';
 import { SymmetricState } from '../../crypto/symmetric-state.ts';
 import type { OwnKey, PeerKey } from '../../crypto/x25519.ts';
-import { ownKey, peerKey, sharedSecret } from '../../crypto/x25519.ts';
+import { peerKey, sharedSecret, takeOwnKey } from '../../crypto/x25519.ts';
 import type { MessageDrop } from './messages.ts';
 import { readInitiation, readResponse, writeInitiation, writeResponse } from './messages.ts';
 
@@ -78,11 +78,11 @@ export function createInitiation(
   sender: number,
   timestamp: Uint8Array,
 ): PendingInitiation | undefined {
-  const pair = takePair(ephemeral);
+  const pair = takeOwnKey(ephemeral);
   const state = START.fork();
   state.mixHash(peer.publicKey);
   state.mixEphemeral(pair.publicKey);
-  if (!mixSecret(state, pair, peer)) {
+  if (!state.mixDh(pair, peer)) {
     state.wipe();
     return undefined;
   }
@@ -119,7 +119,7 @@ export function openInitiation(
   state.mixHash(own.publicKey);
   state.mixEphemeral(message.ephemeral);
   const ephemeral = peerKey(message.ephemeral);
-  if (!mixSecret(state, own, ephemeral)) return dropped(state, 'handshake: bad key');
+  if (!state.mixDh(own, ephemeral)) return dropped(state, 'handshake: bad key');
   const claimed = state.openAndHash(message.sealedStatic);
   if (claimed === undefined) return dropped(state, 'handshake: not for us');
   return {
@@ -173,9 +173,9 @@ export function createResponse(
   sender: number,
 ): { readonly message: Uint8Array; readonly keys: SessionKeys } | HandshakeDrop {
   const { state } = received;
-  const pair = takePair(ephemeral);
+  const pair = takeOwnKey(ephemeral);
   state.mixEphemeral(pair.publicKey);
-  if (!mixSecret(state, pair, received.ephemeral) || !mixSecret(state, pair, peer))
+  if (!state.mixDh(pair, received.ephemeral) || !state.mixDh(pair, peer))
     return dropped(state, 'handshake: bad key');
   state.mixKeyAndHash(presharedKey);
   const sealedNothing = state.sealAndHash(EMPTY);
@@ -206,7 +206,7 @@ export function consumeResponse(
   const state = pending.state.fork();
   const ephemeral = peerKey(message.ephemeral);
   state.mixEphemeral(message.ephemeral);
-  if (!mixSecret(state, pending.ephemeral, ephemeral) || !mixSecret(state, pending.own, ephemeral))
+  if (!state.mixDh(pending.ephemeral, ephemeral) || !state.mixDh(pending.own, ephemeral))
     return dropped(state, 'handshake: bad key');
   state.mixKeyAndHash(presharedKey);
   if (state.openAndHash(message.sealedNothing) === undefined)
@@ -215,20 +215,6 @@ export function consumeResponse(
   state.wipe();
   pending.wipe();
   return { sender: message.sender, keys: { send, receive } };
-}
-
-function takePair(secret: Uint8Array): OwnKey {
-  const pair = ownKey(secret);
-  secret.fill(0);
-  return pair;
-}
-
-function mixSecret(state: SymmetricState, own: OwnKey, peer: PeerKey): boolean {
-  const secret = sharedSecret(own, peer);
-  if (secret === undefined) return false;
-  state.mixKey(secret);
-  secret.fill(0);
-  return true;
 }
 
 function dropped(state: SymmetricState, reason: HandshakeDrop): HandshakeDrop {
