@@ -81,7 +81,7 @@ async function main(): Promise<number> {
     );
     return 1;
   }
-  await setUp();
+  await setUp(['wireguard']);
   if (options.source) await kernelsWasm();
   else if ((process.env['POSTERN_UNDER_TEST'] ?? 'ours') === 'ours')
     process.env['POSTERN_BIN'] ??= await build();

@@ -57,12 +57,16 @@ const QUIET = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
 /**
  * Everything that the tests and the demo need of the machine: Debian's packages and the stock peers. A run
  * that finds nothing to do is over in a fraction of a second.
+ *
+ * @param peers to build (scripts/test-peers); those of every test run where none is named
  */
-export async function setUp(): Promise<void> {
+export async function setUp(peers: readonly string[] = []): Promise<void> {
   await installPackages();
   await unpackPackages();
   // A program of its own, since it comes back here for a package when the machine has no Go.
-  const { status } = spawnSync(join(import.meta.dirname, 'test-peers'), { stdio: 'inherit' });
+  const { status } = spawnSync(join(import.meta.dirname, 'test-peers'), peers, {
+    stdio: 'inherit',
+  });
   if (status !== 0) throw new RunError(`scripts/test-peers: ended with ${status}`);
 }
 
@@ -194,4 +198,4 @@ function waiting(): void {
   say('waiting for another run');
 }
 
-if (import.meta.main) await main(setUp);
+if (import.meta.main) await main(() => setUp());
