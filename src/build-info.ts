@@ -4,6 +4,12 @@ import { readFileSync } from 'node:fs';
 
 declare const POSTERN_BUILD: string | undefined;
 
+/**
+ * No clock that is right is before this: a release moves it on. A constant, since the same tree gives the same
+ * bytes. 2026-11-01T00:00Z in Unix milliseconds.
+ */
+export const BUILT_AFTER: number = Date.UTC(2026, 10, 1);
+
 export interface BuildInfo {
   readonly version: string;
   readonly koffi: string;

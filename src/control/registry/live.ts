@@ -14,7 +14,8 @@
  */
 
 import type { UnixMillis } from '../../base/time.ts';
-import type { Done } from './change.ts';
+import { unixMillis } from '../../base/time.ts';
+import type { Context, Done } from './change.ts';
 import type { Model, NodeId, Remembered } from './model.ts';
 import { PersistentMap } from './persistent-map.ts';
 import { electedPrimaries } from './routes.ts';
@@ -109,12 +110,17 @@ export function withPrimaries(live: Live, model: Model, now: UnixMillis): Live {
 }
 
 /** Ephemeral nodes that have been away for too long, as far as we watched. */
-export function longGone(model: Model, live: Live, now: UnixMillis): readonly NodeId[] {
+export function longGone(
+  model: Model,
+  live: Live,
+  now: UnixMillis,
+  ephemeralMillis: number = EPHEMERAL_MILLIS,
+): readonly NodeId[] {
   return [...model.nodes.values()]
     .filter(({ id, ephemeral, created }) => {
       if (!ephemeral || isOnline(live, id)) return false;
       const seen = Math.max(liveNode(live, id).lastSeen ?? created, created, live.since);
-      return now - seen >= EPHEMERAL_MILLIS;
+      return now - seen >= ephemeralMillis;
     })
     .map(({ id }) => id);
 }
@@ -142,6 +148,19 @@ export function remember(model: Model, live: Live): Done<null> {
   return {
     ok: true,
     model: { ...model, remembered, primaries: live.primaries },
+    events: [],
+    audit: null,
+    result: null,
+  };
+}
+
+/** A change of nothing but the time that is known to be past: the clock's floor after a restart. */
+export function noteTime(model: Model, { now, clockTrusted }: Context): Done<null> {
+  const { counters } = model;
+  const latest = clockTrusted ? unixMillis(Math.max(counters.latest, now)) : counters.latest;
+  return {
+    ok: true,
+    model: { ...model, counters: { ...counters, latest } },
     events: [],
     audit: null,
     result: null,

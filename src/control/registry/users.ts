@@ -1,7 +1,7 @@
-/** Changes of users: create, rename, delete. A user who still has nodes is not deleted. */
+/** Changes of users: create, rename, delete, role. A user who still has nodes is not deleted. */
 
 import type { Context, Outcome } from './change.ts';
-import { done, refused } from './change.ts';
+import { done, refused, unchanged } from './change.ts';
 import { dropAuthKey, dropUser, putUser } from './edit.ts';
 import type { Model, Role, User, UserId } from './model.ts';
 
@@ -79,6 +79,28 @@ export function deleteUser(
     [{ type: 'user removed', user: user.id }],
     { action: 'users.delete', target: userText(user), before: user, after: null },
     null,
+  );
+}
+
+export function changeRole(
+  model: Model,
+  before: User,
+  role: Role,
+  context: Context,
+): Outcome<User> {
+  if (before.role === role) return unchanged(model, before);
+  const user: User = { ...before, role };
+  return done(
+    putUser(model, user),
+    context,
+    [{ type: 'user changed', user: user.id }],
+    {
+      action: 'users.role',
+      target: userText(user),
+      before: { role: before.role },
+      after: { role },
+    },
+    user,
   );
 }
 

@@ -45,6 +45,11 @@ export class Relay {
     return Object.assign(relay, { listening });
   }
 
+  /** Resolves when the worker has ended, asked or not. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   admit(keys: readonly NodePublic[]): void {
     this.#post({ type: 'admit', keys });
   }

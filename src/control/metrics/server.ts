@@ -1,0 +1,70 @@
+/**
+ * The server on loopback for whoever watches the service:
+ *
+ *     GET /health     200 `ok`, or 503; a line for each health item either way
+ *     GET /metrics    the Prometheus text format
+ *
+ * Only for programs of this machine: a name other than loopback's in Host is refused, so that no web page can
+ * ask by a name of its own that leads here.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { NetError } from '../../base/errors.ts';
+import type { HealthItem } from '../../base/health.ts';
+import type { ListenAddress } from '../relay/commands.ts';
+import type { Exposition } from './metrics.ts';
+
+export interface WatchOptions {
+  readonly listen: ListenAddress;
+  items(): readonly HealthItem[];
+  readonly metrics: Exposition;
+}
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)(:\d{1,5})?$/;
+
+/** @throws NetError where the address cannot be had */
+export async function serveWatchers(options: WatchOptions): Promise<{ close(): Promise<void> }> {
+  const { host, port } = options.listen;
+  const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
+    void answer(options, request, response);
+  });
+  server.maxConnections = 16;
+  await new Promise<void>((done, fail) => {
+    server.once('error', (error) =>
+      fail(new NetError(`metrics: cannot listen on ${host} port ${port}: ${error.message}`)),
+    );
+    server.listen(port, host, done);
+  });
+  return {
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  { items, metrics }: WatchOptions,
+  { headers, method, url }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const send = (status: number, text: string, contentType = 'text/plain; charset=utf-8'): void =>
+    void response.writeHead(status, { 'content-type': contentType }).end(text);
+  if (!LOOPBACK.test(headers.host ?? '')) return send(403, 'by a name of loopback only\n');
+  if (method !== 'GET' && method !== 'HEAD') return send(405, 'GET or HEAD\n');
+  switch (url) {
+    case '/health': {
+      const lines = items().map(({ code, severity, text }) => `${severity} ${code}: ${text}\n`);
+      const ill = items().some(({ severity }) => severity === 'error');
+      return send(ill ? 503 : 200, `${ill ? 'ill' : 'ok'}\n${lines.join('')}`);
+    }
+    case '/metrics': {
+      const { text, contentType } = await metrics();
+      return send(200, text, contentType);
+    }
+    default:
+      return send(404, '/health or /metrics\n');
+  }
+}
