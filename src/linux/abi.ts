@@ -12,6 +12,9 @@ export const FILE = { O_RDWR: 2, O_NONBLOCK: 0x800, O_CLOEXEC: 0x80000 } as cons
 
 export const CLOCK = { CLOCK_BOOTTIME: 7 } as const;
 
+/** adjtimex(2): what it answers while nobody has confirmed the clock. */
+export const TIMEX = { TIME_ERROR: 5 } as const;
+
 export const TUN = {
   TUNSETIFF: 0x400454ca,
   TUNSETOFFLOAD: 0x400454d0,
@@ -29,6 +32,7 @@ export const TUN = {
 } as const;
 
 export const SOCKET = {
+  AF_UNIX: 1,
   AF_INET: 2,
   AF_INET6: 10,
   AF_NETLINK: 16,
@@ -39,6 +43,7 @@ export const SOCKET = {
   SOL_SOCKET: 1,
   SO_SNDBUF: 7,
   SO_RCVBUF: 8,
+  SO_PEERCRED: 17,
   SO_SNDBUFFORCE: 32,
   SO_RCVBUFFORCE: 33,
   SO_MARK: 36,
@@ -107,6 +112,7 @@ export const ERRNO = {
 /** Sizes (`bytes`) and field offsets of structures; a key is the structure's name in C. */
 export const STRUCT = {
   timespec: { bytes: 16, tv_sec: 0, tv_nsec: 8 },
+  timex: { bytes: 208, modes: 0 },
   ifreq: { bytes: 40, ifr_name: 0, ifr_flags: 16 },
   virtio_net_hdr: {
     bytes: 10,
@@ -129,6 +135,7 @@ export const STRUCT = {
     msg_flags: 48,
   },
   mmsghdr: { bytes: 64, msg_hdr: 0, msg_len: 56 },
+  ucred: { bytes: 12, pid: 0, uid: 4, gid: 8 },
   /** Data stands right behind. */
   cmsghdr: { bytes: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 },
   sockaddr_in: { bytes: 16, sin_family: 0, sin_port: 2, sin_addr: 4 },
@@ -140,6 +147,7 @@ export const STRUCT = {
     sin6_addr: 8,
     sin6_scope_id: 24,
   },
+  sockaddr_un: { bytes: 110, sun_family: 0, sun_path: 2 },
   sockaddr_nl: { bytes: 12, nl_family: 0, nl_pid: 4, nl_groups: 8 },
   pollfd: { bytes: 8, fd: 0, events: 4, revents: 6 },
   nlmsghdr: { bytes: 16, nlmsg_len: 0, nlmsg_type: 4, nlmsg_flags: 6, nlmsg_seq: 8 },

@@ -43,6 +43,7 @@ export interface SystemCalls {
   recvmsg(fd: number, message: Address, flags: number): number;
   poll(pollfds: Address, count: number, timeoutMs: number): number;
   clockGettime(clock: number, timespec: Address): number;
+  adjtimex(timex: Address): number;
 }
 
 /** A library's functions by name. */
@@ -148,6 +149,7 @@ function bindSystemCalls(koffi: typeof Koffi, library: Koffi.LibraryHandle): Sys
   const five = (f: Call) => (a: Argument, b: Argument, c: Argument, d: Argument, e: Argument) =>
     settle(f(a, b, c, d, e), errno);
   const closeFd = bind('close', 'int', 'int');
+  const adjtimex = bind('adjtimex', 'int', P);
   const sendto = bind('sendto', 'long', 'int', P, P, 'int', P, 'uint');
   return {
     // Both supported machines pass variadic arguments as they pass named ones (open, ioctl).
@@ -168,6 +170,7 @@ function bindSystemCalls(koffi: typeof Koffi, library: Koffi.LibraryHandle): Sys
     recvmsg: three(bind('recvmsg', 'long', 'int', P, 'int')),
     poll: three(bind('poll', 'int', P, P, 'int')),
     clockGettime: two(bind('clock_gettime', 'int', 'int', P)),
+    adjtimex: (timex) => settle(adjtimex(timex), errno),
   };
 }
 

@@ -15,6 +15,8 @@ const HEADERS = [
   'time.h',
   'sys/ioctl.h',
   'sys/socket.h',
+  'sys/timex.h',
+  'sys/un.h',
   'netinet/in.h',
   'netinet/udp.h',
   'net/if.h',
