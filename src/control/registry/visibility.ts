@@ -51,6 +51,7 @@ export function ownersOnly(
     const user = model.nodes.get(device.node)?.user ?? null;
     return user === null ? [] : [user];
   };
+  const sources = sourcesOnce(deviceOwners);
   const owns = (model: Model, user: UserId | null, device: LanDevice): boolean =>
     user !== null && device.shared && deviceOwners(model, device).includes(user);
   const hostsFor = (model: Model, host: MeshNode, viewer: MeshNode): boolean =>
@@ -60,7 +61,7 @@ export function ownersOnly(
     arePeers: (model, a, b) =>
       a.id !== b.id &&
       ((a.user !== null && a.user === b.user) || hostsFor(model, a, b) || hostsFor(model, b, a)),
-    rulesFor: (model, node) => rulesFor(model, node, deviceOwners),
+    rulesFor: (model, node) => rulesFor(model, node, deviceOwners, sources),
     mayReach: (model, viewer, device) => owns(model, viewer.user, device),
     deviceOwners,
     mayTag: () => false,
@@ -95,10 +96,11 @@ function rulesFor(
   model: Model,
   node: MeshNode,
   deviceOwners: AccessPolicy['deviceOwners'],
+  sourcesFor: (model: Model, users: readonly UserId[]) => readonly string[],
 ): readonly AccessRule[] {
   const rules: AccessRule[] = [];
   const add = (users: readonly UserId[], destinations: readonly string[]): void => {
-    const sources = sourcesOf(model, users, deviceOwners);
+    const sources = sourcesFor(model, users);
     if (sources.length > 0) rules.push({ sources, destinations });
   };
   if (node.user !== null) add([node.user], [node.ip4, node.ip6, ...effectiveRoutes(node)]);
@@ -106,6 +108,30 @@ function rulesFor(
     if (device.shared) add(deviceOwners(model, device), [device.ip4, device.ip6]);
   return rules;
 }
+
+/**
+ * `sourcesOf`, one list for all who let the same users in: it is as long as the network, and each node asks.
+ * A list that is as it was stays the same object.
+ */
+function sourcesOnce(
+  deviceOwners: AccessPolicy['deviceOwners'],
+): (model: Model, users: readonly UserId[]) => readonly string[] {
+  const lists = new Map<string, { readonly of: Model; readonly list: readonly string[] }>();
+  return (model, users) => {
+    const key = users.join();
+    const known = lists.get(key);
+    const { nodes, devices, users: all } = model;
+    if (known?.of.nodes === nodes && known.of.devices === devices && known.of.users === all)
+      return known.list;
+    const made = sourcesOf(model, users, deviceOwners);
+    const list = known !== undefined && sameTexts(known.list, made) ? known.list : made;
+    lists.set(key, { of: model, list });
+    return list;
+  };
+}
+
+const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((text, i) => text === b[i]);
 
 /** The addresses that users come from: their nodes and their plain WireGuard devices. */
 function sourcesOf(
