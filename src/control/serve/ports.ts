@@ -1,0 +1,32 @@
+/** What this room needs of others, by shape: the streams of control/map, and who waits for a probe's answer. */
+
+import type { MachineKeyText } from '../../protocol/tailcfg/keys.ts';
+import type { NodeId } from '../registry/model.ts';
+
+/** One answer of `POST /machine/map`, as control/map writes it. */
+export interface MapSink {
+  /** False: full. `MapStream.drained` is called when there is room again. */
+  write(frame: Uint8Array): boolean;
+  end(): void;
+}
+
+export interface MapStream {
+  drained(): void;
+  /** The sink has closed. `silent`: the client was not heard for too long. */
+  close(how: 'closed' | 'silent'): void;
+}
+
+export interface MapStreams {
+  /** Takes the place of an older stream of the node, whose sink it ends. */
+  open(
+    node: NodeId,
+    request: { readonly version: number; readonly compress: boolean; readonly keepAlive: boolean },
+    sink: MapSink,
+  ): MapStream;
+}
+
+/** Probes that were sent to nodes as a PingRequest. */
+export interface Probes {
+  /** @param machine who answers, where it came inside Noise. @returns whether anybody waited for this */
+  answered(id: string, machine: MachineKeyText | undefined): boolean;
+}
