@@ -5,14 +5,30 @@ import { assets } from './assets.ts';
 import { bootClock } from './linux/clock.ts';
 import type { Native } from './linux/ffi.ts';
 import { loadNative } from './linux/ffi.ts';
+import { peerCredentials } from './linux/peer-credentials.ts';
+import { serviceManager } from './linux/sd-notify.ts';
+import { timeConfirmed } from './linux/time-sync.ts';
 import { loadCarried, places } from './native-file.ts';
 import { runMain } from './run-main.ts';
 import { startWireguard } from './start-wireguard.ts';
 
-runMain((stateFolder) => {
-  const ours = assets();
-  const { native, nativePath } = nativeOf(ours, stateFolder);
-  return { start: startWireguard({ native, assets: ours, nativePath }), now: bootClock(native) };
+const ours = assets();
+
+runMain({
+  tunnel: (stateFolder) => {
+    const { native, nativePath } = nativeOf(ours, stateFolder);
+    return { start: startWireguard({ native, assets: ours, nativePath }), now: bootClock(native) };
+  },
+  control: (stateFolder) => {
+    const { native } = nativeOf(ours, stateFolder);
+    return {
+      now: bootClock(native),
+      assets: ours,
+      credentialsOf: peerCredentials(native),
+      clockConfirmed: timeConfirmed(native),
+      ...serviceManager(native, process.env, process.pid),
+    };
+  },
 });
 
 /** From source koffi finds its native half by itself. */

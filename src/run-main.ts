@@ -1,5 +1,5 @@
 /**
- * The program around a tunnel: arguments, environment, the real clock, chance and log, signals, and going to
+ * The program around its verbs: arguments, environment, the real clock, chance and log, signals, and going to
  * the background. What it is joined to is handed in, so that a test runs it as a real process without a device.
  *
  *     POSTERN_STATE      folder of the state files (/var/lib/postern)
@@ -22,18 +22,24 @@ import { lineLog } from './base/log.ts';
 import type { Millis } from './base/time.ts';
 import { unixMillis } from './base/time.ts';
 import { buildInfo } from './build-info.ts';
+import { askControl } from './cli/ask-control.ts';
 import { askStatus } from './cli/ask-status.ts';
 import type { Parent } from './cli/background.ts';
 import { startInBackground, waitingParent } from './cli/background.ts';
+import { confirmAt } from './cli/confirm.ts';
+import type { ControlOptions } from './cli/control.ts';
 import { describe, runProgram } from './cli/program.ts';
 import type { VersionFacts } from './cli/version.ts';
 import type { WireguardOptions } from './cli/wireguard.ts';
 import { LOG_LEVELS } from './cli/wireguard.ts';
 import { UAPI_FOLDER } from './node/uapi/server.ts';
+import type { ControlProcess } from './run-control.ts';
+import { control } from './run-control.ts';
 import { disk } from './store/safe-file.ts';
 import type { StartTunnel } from './wireguard.ts';
 import { runWireguard } from './wireguard.ts';
 
+const STATE_FOLDER = '/var/lib/postern';
 /** The longest delay that setTimeout takes. */
 const MAX_DELAY_MILLIS = 2 ** 31 - 1;
 
@@ -46,36 +52,59 @@ export interface Joined {
   now(): Millis;
 }
 
-/**
- * Runs the verb that the arguments name, then ends the process with its exit code.
- *
- * @param join called by the verbs that need it: the native file takes its time to load, and may be missing
- */
-export function runMain(join: (stateFolder: string) => Joined): void {
-  main(join).then(
-    // Not by exitCode: a handle that failed to close must not keep a process that has said its end.
-    (code) => process.exit(code),
-    (error: unknown) => {
-      process.stderr.write(describe(error, true));
-      process.exit(1);
-    },
-  );
+/** What the coordination server needs of it. */
+export interface JoinedControl
+  extends Omit<ControlProcess, 'env' | 'onReload' | 'stop' | 'version'>,
+    Pick<Joined, 'now'> {}
+
+/** Called by the verbs that need them: the native file takes its time to load, and may be missing. */
+export interface Joins {
+  tunnel(stateFolder: string): Joined;
+  control(stateFolder: string): JoinedControl;
 }
 
-async function main(join: (stateFolder: string) => Joined): Promise<number> {
+/** Runs the verb that the arguments name, then ends the process with its exit code. */
+export function runMain(joins: Joins): void {
+  // Whoever read it has gone away, as `head` does.
+  process.stdout.on('error', () => process.exit(1));
+  main(joins).then(endWith, (error: unknown) => {
+    process.stderr.write(describe(error, true));
+    endWith(1);
+  });
+}
+
+/**
+ * Not by exitCode: a handle that failed to close must not keep a process that has said its end. A pipe takes
+ * 64 kB at a time, so a long list is waited for.
+ */
+function endWith(code: number): void {
+  process.stdout.write('', () => process.exit(code));
+}
+
+async function main(joins: Joins): Promise<number> {
   const calledAs = process.env['POSTERN_CALLED_AS'] ?? (isSea() ? process.argv0 : 'postern');
   delete process.env['POSTERN_CALLED_AS'];
   const parent = waitingParent();
   const debug = process.env['POSTERN_LOG'] === 'debug';
   const err = (text: string): void => void process.stderr.write(text);
-  const terminal = { out: (text: string) => void process.stdout.write(text), err, debug };
+  const terminal = {
+    out: (text: string) => void process.stdout.write(text),
+    err,
+    debug,
+    confirm: process.stdin.isTTY
+      ? (question: string) => confirmAt(process.stdin, process.stderr, question)
+      : undefined,
+  };
   const actions = {
     version: versionFacts,
     status: (name: string | undefined) => askStatus(UAPI_FOLDER, name),
     wireguard: async (options: WireguardOptions) =>
       options.foreground
-        ? wireguard(options, join, parent)
+        ? wireguard(options, joins, parent)
         : startInBackground(respawnOf(backgroundArgs(calledAs))),
+    control: (options: ControlOptions) =>
+      control(options, process.env, terminal.out, () => controlProcess(options, joins)),
+    ask: askControl,
   };
   if (parent === undefined) return runProgram(calledAs, process.argv.slice(2), actions, terminal);
   const said: string[] = [];
@@ -96,11 +125,11 @@ async function main(join: (stateFolder: string) => Joined): Promise<number> {
 
 async function wireguard(
   options: WireguardOptions,
-  join: (stateFolder: string) => Joined,
+  { tunnel }: Joins,
   parent: Parent | undefined,
 ): Promise<void> {
-  const stateFolder = resolve(process.env['POSTERN_STATE'] ?? '/var/lib/postern');
-  const { start, now } = join(stateFolder);
+  const stateFolder = resolve(process.env['POSTERN_STATE'] ?? STATE_FOLDER);
+  const { start, now } = tunnel(stateFolder);
   const env = realEnv(now, makeLog(options.logLevel ?? environmentLevel(), parent !== undefined));
   // A process in the background keeps no file system from being unmounted.
   if (parent !== undefined) process.chdir('/');
@@ -118,6 +147,18 @@ async function wireguard(
       ...(parent === undefined ? [] : [parent.abandoned.then(() => 'starter ended')]),
     ]),
   });
+}
+
+function controlProcess({ logLevel, flags }: ControlOptions, joins: Joins): ControlProcess {
+  const state = flags['state']?.[0] ?? process.env['POSTERN_STATE'] ?? STATE_FOLDER;
+  const { now, ...joined } = joins.control(resolve(state));
+  return {
+    ...joined,
+    env: realEnv(now, makeLog(logLevel ?? environmentLevel(), false)),
+    onReload,
+    stop: stopSignal(),
+    version: buildInfo().version,
+  };
 }
 
 function backgroundArgs(calledAs: string): string[] {

@@ -79,7 +79,7 @@ export const startWireguard =
       mtuBytes: setup.mtuBytes,
       hashSeed: [seed[0] ?? 0, seed[1] ?? 0],
     };
-    const worker = assets.startWorker(workerSetup);
+    const worker = assets.startWorker('dataplane', workerSetup);
     return new Running(native, env, setup, { device, arena, worker }).start();
   };
 

@@ -1,5 +1,5 @@
 /**
- * The program's code in two files: main and the data plane's worker, each with everything it imports.
+ * The program's code: main and each worker (src/assets.ts), one file each with everything it imports.
  *
  * Not minified: 99 of 100 bytes of the result are Node, and a stack that a user sends should be readable. No
  * path of this machine goes into them, so that the same tree gives the same bytes in any folder.
@@ -14,16 +14,23 @@ import { TOP } from './packages.ts';
 
 export interface Bundle {
   readonly main: string;
-  readonly worker: string;
+  /** By the asset's name, `store.cjs`. */
+  readonly workers: Readonly<Record<string, string>>;
   /** Names of the packages whose code is in them, sorted. */
   readonly packages: readonly string[];
 }
+
+const WORKERS = {
+  dataplane: 'src/node/dataplane/worker.ts',
+  store: 'src/store/sqlite-worker.ts',
+  relay: 'src/control/relay/worker.ts',
+} as const;
 
 /** @throws Error with esbuild's words where something cannot be resolved; a warning is an error too */
 export async function bundle(info: BuildInfo): Promise<Bundle> {
   const result = await build({
     absWorkingDir: TOP,
-    entryPoints: { main: 'src/main.ts', worker: 'src/node/dataplane/worker.ts' },
+    entryPoints: { main: 'src/main.ts', ...WORKERS },
     outdir: 'dist',
     write: false,
     bundle: true,
@@ -46,7 +53,11 @@ export async function bundle(info: BuildInfo): Promise<Bundle> {
   const packages = Object.keys(result.metafile.inputs)
     .map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
     .filter((name) => name !== undefined);
-  return { main: text('main'), worker: text('worker'), packages: [...new Set(packages)].sort() };
+  return {
+    main: text('main'),
+    workers: Object.fromEntries(Object.keys(WORKERS).map((name) => [`${name}.cjs`, text(name)])),
+    packages: [...new Set(packages)].sort(),
+  };
 }
 
 /** What `postern version` will say of this tree. */

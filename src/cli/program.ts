@@ -11,8 +11,19 @@
 import { basename } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { ConfigError, DeniedError, NetError } from '../base/errors.ts';
+import type { AskControl } from '../protocol/localapi/control.ts';
 import type { InterfaceReport } from '../protocol/localapi/status.ts';
+import { auditCommand } from './audit.ts';
+import type { ControlOptions } from './control.ts';
+import { controlCommand } from './control.ts';
+import { dnsCommand } from './dns.ts';
+import { healthCommand } from './health.ts';
+import { keysCommand } from './keys.ts';
+import { nodesCommand } from './nodes.ts';
+import { relayCommand } from './relay.ts';
+import { routesCommand } from './routes.ts';
 import { statusCommand } from './status.ts';
+import { usersCommand } from './users.ts';
 import type { VersionFacts } from './version.ts';
 import { versionCommand } from './version.ts';
 import type { WireguardOptions } from './wireguard.ts';
@@ -23,6 +34,9 @@ export interface Actions {
   /** Of one interface, or of all. */
   status(name: string | undefined): Promise<readonly InterfaceReport[]>;
   version(): VersionFacts;
+  control(options: ControlOptions): Promise<void>;
+  /** Of the coordination server. */
+  readonly ask: AskControl;
 }
 
 export interface Terminal {
@@ -30,6 +44,8 @@ export interface Terminal {
   err(text: string): void;
   /** Show stacks. */
   readonly debug: boolean;
+  /** Asks the person a question that yes or no answers; absent where no person is there. */
+  readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
 }
 
 /**
@@ -53,17 +69,29 @@ export async function runProgram(
       writeErr: terminal.err,
       outputError: (text, write) => write(text.replace(/^error: /, 'postern: ')),
     })
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('Run with --help to see what is possible.');
   let code = 0;
   const exit = (wanted: number): void => {
     code = wanted;
   };
+  const { out, err, confirm } = terminal;
+  const control = { ask: actions.ask, out, err, confirm };
   for (const verb of [
     wireguardCommand(actions.wireguard),
     statusCommand(actions.status, terminal.out, exit),
+    controlCommand(actions.control),
+    usersCommand(control),
+    keysCommand(control),
+    nodesCommand(control),
+    routesCommand(control),
+    dnsCommand(control),
+    relayCommand(control),
+    auditCommand(control),
+    healthCommand(control, exit),
     versionCommand(actions.version, terminal.out),
   ])
-    program.addCommand(verb.copyInheritedSettings(program));
+    program.addCommand(inheriting(verb, program));
   const words = basename(calledAs) === 'postern-wireguard' ? ['wireguard', ...args] : args;
   try {
     await program.parseAsync(words, { from: 'user' });
@@ -73,6 +101,13 @@ export async function runProgram(
     terminal.err(describe(error, terminal.debug));
     return 1;
   }
+}
+
+/** A verb, and the words below it, that fail and speak like the program. */
+function inheriting(verb: Command, from: Command): Command {
+  verb.copyInheritedSettings(from);
+  for (const word of verb.commands) inheriting(word, verb);
+  return verb;
 }
 
 /** What a failed verb prints. */

@@ -10,12 +10,13 @@ import { ConfigError } from '../../../src/base/errors.ts';
 import { nodePublic } from '../../../src/base/keys.ts';
 import { formatPrefix } from '../../../src/base/prefix.ts';
 import { millis } from '../../../src/base/time.ts';
+import type { Joined } from '../../../src/run-main.ts';
 import { runMain } from '../../../src/run-main.ts';
 import { FakeInterface, fakeReport } from '../uapi/fake-interface.ts';
 
 const device = process.env['FAKE_DEVICE'] as string;
 
-runMain(() => ({
+const fake = (): Joined => ({
   now: () => millis(performance.now()),
   start: async (setup) => {
     if (process.env['FAKE_FAILURE'] === 'config')
@@ -43,4 +44,11 @@ runMain(() => ({
       },
     };
   },
-}));
+});
+
+runMain({
+  tunnel: fake,
+  control: () => {
+    throw new Error('no server is started here');
+  },
+});

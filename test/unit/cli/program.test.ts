@@ -36,6 +36,10 @@ interface Ran {
   readonly options: WireguardOptions | undefined;
 }
 
+const neverAsked = (): never => {
+  throw new Error('no server was to be asked');
+};
+
 async function program(calledAs: string, args: readonly string[], error?: Error): Promise<Ran> {
   const said = { out: '', err: '' };
   let options: WireguardOptions | undefined;
@@ -48,6 +52,8 @@ async function program(calledAs: string, args: readonly string[], error?: Error)
         if (error) throw error;
       },
       status: async () => [],
+      control: async () => {},
+      ask: neverAsked,
       version: () => ({
         version: '1.2.3',
         node: '26',

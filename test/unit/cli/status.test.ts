@@ -28,6 +28,10 @@ async function serves(t: Test, path: string, answer: string): Promise<void> {
   t.teardown(() => server.close());
 }
 
+const neverAsked = (): never => {
+  throw new Error('no server was to be asked');
+};
+
 async function status(
   args: readonly string[],
   reports: readonly InterfaceReport[],
@@ -40,6 +44,8 @@ async function status(
       status: async (name) =>
         name === undefined ? reports : reports.filter((report) => report.name === name),
       wireguard: async () => {},
+      control: async () => {},
+      ask: neverAsked,
       version: () => {
         throw new Error('not asked for');
       },
