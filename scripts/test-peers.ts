@@ -23,7 +23,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ConfigError } from '../src/base/errors.ts';
 import { CACHE, installPackages, PEERS_BIN } from './debian.ts';
 import { lock, main, RunError, run } from './run.ts';
@@ -31,20 +31,24 @@ import { lock, main, RunError, run } from './run.ts';
 interface Peer {
   readonly module: string;
   readonly version: string;
-  /** Of the module's main package; the last word is the name of the program. */
+  /** Of the module's main package. The program in PEERS_BIN bears the peer's name, not the package's. */
   readonly path: string;
   /** Every test run wants it; the others are built when they are named. */
   readonly always: boolean;
 }
 
 const WIREGUARD = 'golang.zx2c4.com/wireguard';
-const TAILSCALE = { module: 'tailscale.com', version: 'v1.102.3', always: false };
+const TAILSCALE = { module: 'tailscale.com', version: 'v1.102.3', always: true };
+/** The last generation that drops a foreign single address without --accept-routes, on Linux. */
+const OLD_TAILSCALE = { ...TAILSCALE, version: 'v1.80.0' };
 
 const PEERS: Readonly<Record<string, Peer>> = {
   wireguard: { module: WIREGUARD, version: 'latest', path: WIREGUARD, always: true },
   tailscale: { ...TAILSCALE, path: 'tailscale.com/cmd/tailscale' },
   tailscaled: { ...TAILSCALE, path: 'tailscale.com/cmd/tailscaled' },
-  derper: { ...TAILSCALE, path: 'tailscale.com/cmd/derper', always: true },
+  derper: { ...TAILSCALE, path: 'tailscale.com/cmd/derper' },
+  'tailscale-1.80': { ...OLD_TAILSCALE, path: 'tailscale.com/cmd/tailscale' },
+  'tailscaled-1.80': { ...OLD_TAILSCALE, path: 'tailscale.com/cmd/tailscaled' },
 };
 
 /** What tailscale 1.102 asks for. */
@@ -72,7 +76,7 @@ async function build(name: string, go: string): Promise<void> {
   const unfinished = newFolder(join(CACHE, 'peers'));
   const env = { ...(await goEnv(go)), GOBIN: unfinished };
   await run([go, 'install', `${peer.path}@${peer.version}`], { env });
-  const program = join(unfinished, name);
+  const program = join(unfinished, basename(peer.path));
   const version = moduleVersion(await run([go, 'version', '-m', program], { env }), peer.module);
   mkdirSync(PEERS_BIN, { recursive: true });
   renameSync(program, join(PEERS_BIN, name));
