@@ -24,9 +24,12 @@ export function zstdFrame(text: string): Uint8Array {
   return bytes.length <= MOST_RAW_BYTES ? rawFrame(bytes) : zstdCompressSync(bytes, OPTIONS);
 }
 
-/** A frame that is kept and sent often, and so is worth compressing. */
+/**
+ * A frame that is kept and sent often, and so is worth compressing. Copied: what zlib gives is a small part of 64 kB
+ * that would be kept with it.
+ */
 export const keptZstdFrame = (text: string): Uint8Array =>
-  zstdCompressSync(Buffer.from(text), OPTIONS);
+  new Uint8Array(zstdCompressSync(Buffer.from(text), OPTIONS));
 
 function rawFrame(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;

@@ -77,7 +77,8 @@ export class Sealer {
 /** The receiving side: takes the stream as it comes, and keeps less than one record of it. */
 export class Opener {
   readonly #counted: Counted;
-  readonly #held: Uint8Array = new Uint8Array(MAX_RECORD_BYTES);
+  /** Room for one record, while a part of one is held: most come whole, and there may be thousands of us. */
+  #held: Uint8Array = EMPTY;
   #heldBytes = 0;
   #broken: RecordDrop | undefined;
 
@@ -109,6 +110,7 @@ export class Opener {
       if (typeof length === 'string') return this.#breakOff(length);
       if (length !== record.length) continue;
       this.#heldBytes = 0;
+      this.#held = EMPTY;
       const text = this.#open(record.subarray(RECORD_HEADER_BYTES));
       if (text === undefined) return this.#breakOff('record: forged');
       if (text.length > 0) texts.push(text);
@@ -124,6 +126,7 @@ export class Opener {
 
   /** Keeps as much of `bytes` as completes the header that is held, or else its record; at least one byte. */
   #hold(bytes: Uint8Array): number {
+    if (this.#heldBytes === 0) this.#held = new Uint8Array(MAX_RECORD_BYTES);
     const length = recordLength(this.#held.subarray(0, this.#heldBytes));
     const want = typeof length === 'number' ? length : RECORD_HEADER_BYTES;
     const part = bytes.subarray(0, want - this.#heldBytes);
