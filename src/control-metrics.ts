@@ -5,12 +5,14 @@ import type { MapHub } from './control/map/hub.ts';
 import type { Metric } from './control/metrics/metrics.ts';
 import { isOnline } from './control/registry/live.ts';
 import type { ControlServer } from './control/serve/server.ts';
+import type { RouterProbes } from './control/upkeep/router-probes.ts';
 import type { RelayRoom } from './control-relay.ts';
 
 export interface MeasuredRooms {
   readonly coordinator: Pick<Coordinator, 'network'>;
   readonly maps: Pick<MapHub, 'counters'>;
-  readonly server: Pick<ControlServer, 'counters'>;
+  readonly probes: Pick<RouterProbes, 'counters'>;
+  readonly server: Pick<ControlServer, 'counters' | 'gauges'>;
   readonly relayRoom: Pick<RelayRoom, 'relay'>;
   readonly ledger: { readonly waiting: number };
 }
@@ -48,7 +50,7 @@ function ofNetwork({ coordinator }: MeasuredRooms): readonly Metric[] {
   ];
 }
 
-function ofServer({ maps, server, ledger }: MeasuredRooms): readonly Metric[] {
+function ofServer({ maps, probes, server, ledger }: MeasuredRooms): readonly Metric[] {
   return [
     {
       name: 'changes_waiting',
@@ -64,11 +66,25 @@ function ofServer({ maps, server, ledger }: MeasuredRooms): readonly Metric[] {
       read: () => ({ ...maps.counters() }),
     },
     {
+      name: 'router_probes_total',
+      help: 'Probes of routers that stand in for each other, by what became of them.',
+      type: 'counter',
+      label: 'outcome',
+      read: () => ({ ...probes.counters() }),
+    },
+    {
       name: 'requests_total',
       help: 'Requests and connections, by what became of them.',
       type: 'counter',
       label: 'outcome',
       read: () => ({ ...server.counters() }),
+    },
+    {
+      name: 'open',
+      help: 'What is open at this moment.',
+      type: 'gauge',
+      label: 'what',
+      read: () => server.gauges(),
     },
     {
       name: 'resident_memory_bytes',

@@ -22,7 +22,12 @@ import type { Coordinator } from './control/coordinator/coordinator.ts';
 import { joined, ownRegion } from './control/derp-map/derp-map.ts';
 import { DerpMapSources } from './control/derp-map/sources.ts';
 import type { NodeId } from './control/registry/model.ts';
-import type { CertificateSource, RelayEvent, RelayStart } from './control/relay/commands.ts';
+import type {
+  CertificateSource,
+  RelayEvent,
+  RelayFault,
+  RelayStart,
+} from './control/relay/commands.ts';
 import { ownCertificate } from './control/relay/own-certificate.ts';
 import { Relay } from './control/relay/relay.ts';
 import type { ControlSettings } from './control/settings/settings.ts';
@@ -30,6 +35,14 @@ import { parseNodePublic } from './protocol/tailcfg/keys.ts';
 import type { DERPMap } from './protocol/tailcfg/types.ts';
 
 const LOOK = millis(10 * 60_000);
+
+const REMEDIES: Readonly<Record<Exclude<RelayFault, 'relay-listen'>, string>> = {
+  'relay-stun':
+    'end what has the port, or choose another with --stun, and start the server again; clients find their way by the relay alone until then',
+  'relay-certificate':
+    'put a certificate and its key in place that fit together; the ones before are shown until then',
+  'relay-others': 'start the server again',
+};
 
 export interface RelayRoomOptions {
   readonly settings: ControlSettings;
@@ -53,7 +66,8 @@ export class RelayRoom {
   #folder = '';
   #pin: string | undefined;
   #stunPort: number | undefined;
-  #map: DERPMap = { Regions: {} };
+  #map: DERPMap | undefined;
+  #lastLook: Promise<void> = Promise.resolve();
   #cancel: () => void = () => {};
   #unsubscribe: () => void = () => {};
 
@@ -74,32 +88,20 @@ export class RelayRoom {
     }
   }
 
-  get map(): DERPMap {
-    return this.#map;
-  }
-
   get relay(): Relay {
     return this.#relay as Relay;
   }
 
-  /** Reads the files and URLs again. */
-  async look(): Promise<void> {
-    const { health, settings, moved } = this.#options;
-    const { maps, faults } = await this.#sources.look();
-    if (faults.length === 0) health.lower('derp-map');
-    else
-      health.raise({
-        code: 'derp-map',
-        severity: 'warning',
-        text: faults.join('; '),
-        remedy: 'mend the file or URL of --derp-map; the relays that it named before stay',
-      });
-    const port80 = settings.listen.some(({ port }) => port === 80);
-    const own = { url: settings.url, pin: this.#pin, stunPort: this.#stunPort, port80 };
-    const map = joined(settings.relay ? ownRegion(own) : undefined, maps);
-    if (JSON.stringify(map) === JSON.stringify(this.#map)) return;
-    this.#map = map;
-    moved(map);
+  /**
+   * Reads the files and URLs again. What is wrong with them is a health item, and the map stays as it was.
+   *
+   * @throws ConfigError where there is no map yet, and none can be made
+   */
+  look(): Promise<void> {
+    // One after another, so that what was read first is not what stays.
+    const look = this.#lastLook.then(() => this.#lookOnce());
+    this.#lastLook = look.catch(() => {});
+    return look;
   }
 
   async close(): Promise<void> {
@@ -110,9 +112,36 @@ export class RelayRoom {
     if (this.#folder !== '') await rm(this.#folder, { recursive: true, force: true });
   }
 
+  async #lookOnce(): Promise<void> {
+    const { health, settings, moved } = this.#options;
+    const { maps, faults } = await this.#sources.look();
+    const port80 = settings.listen.some(({ port }) => port === 80);
+    const own = { url: settings.url, pin: this.#pin, stunPort: this.#stunPort, port80 };
+    const wrong = [...faults];
+    try {
+      const map = joined(settings.relay ? ownRegion(own) : undefined, maps);
+      if (JSON.stringify(map) !== JSON.stringify(this.#map)) moved(map);
+      this.#map = map;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      if (this.#map === undefined) throw new ConfigError([...faults, error.message].join('; '));
+      wrong.push(error.message);
+    }
+    if (wrong.length === 0) health.lower('derp-map');
+    else
+      health.raise({
+        code: 'derp-map',
+        severity: 'warning',
+        text: wrong.join('; '),
+        remedy: 'mend the file or URL of --derp-map; the relays that it named before stay',
+      });
+  }
+
   async #open(): Promise<void> {
     const { settings, coordinator, privateKey, startWorker, accept } = this.#options;
-    this.#folder = await mkdtemp(join(process.env['RUNTIME_DIRECTORY'] ?? tmpdir(), 'postern-'));
+    // systemd names them all, with colons between.
+    const [runtime = tmpdir()] = process.env['RUNTIME_DIRECTORY']?.split(':') ?? [];
+    this.#folder = await mkdtemp(join(runtime, 'postern-'));
     const path = join(this.#folder, 'http.sock');
     this.#others = createServer({ noDelay: true, pauseOnConnect: false }, accept);
     await listening(this.#others, path);
@@ -123,7 +152,7 @@ export class RelayRoom {
       privateKey,
       others: path,
     };
-    const relay = await Relay.start(startWorker, start, (event) => this.#heard(event));
+    const relay = await startRelay(startWorker, start, (event) => this.#heard(event));
     this.#relay = relay;
     this.#stunPort = relay.listening.stun[0]?.port;
     this.#admitAll(coordinator);
@@ -146,11 +175,13 @@ export class RelayRoom {
         this.#pin = settings.tls === undefined ? event.certificateSha256 : undefined;
         return;
       case 'fault':
+        // Without a port there is no relay; whoever starts it says so.
+        if (event.what === 'relay-listen') return;
         health.raise({
           code: event.what,
           severity: 'error',
           text: event.text,
-          remedy: 'see the log of the server',
+          remedy: REMEDIES[event.what],
         });
         return;
       case 'over':
@@ -186,15 +217,20 @@ export class RelayRoom {
     const { env, settings } = this.#options;
     if (settings.derpMaps.length === 0) return;
     this.#cancel = env.setTimer(after(env.now(), LOOK), () => {
-      this.look()
-        .catch((error: unknown) => {
-          if (!(error instanceof ConfigError || error instanceof NetError)) throw error;
-          env.log.warn('control: relays', { error: error.message });
-        })
-        .finally(() => this.#arm());
+      void this.look().then(() => this.#arm());
     });
   }
 }
+
+const startRelay: typeof Relay.start = async (...parameters) => {
+  try {
+    return await Relay.start(...parameters);
+  } catch (error) {
+    if (!(error instanceof NetError)) throw error;
+    const remedy = 'end what has the port, or choose another with --listen';
+    throw new NetError(`control: ${error.message}; ${remedy}`, { cause: error });
+  }
+};
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
@@ -202,5 +238,7 @@ function listening(server: Server, path: string): Promise<void> {
   return new Promise((done, fail) => {
     server.once('error', (error) => fail(new NetError(`control: ${path}: ${error.message}`)));
     server.listen(path, done);
+    // Running out of descriptors is no reason to stop serving those who are here.
+    server.on('error', () => {});
   });
 }

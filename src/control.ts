@@ -5,6 +5,7 @@
  *                                                                                                     |
  *     store, relay <- last facts remembered <- streams told to come back <- stop, or a worker's end <-+
  *
+ * Without its relay or its store it is of no use and ends with an error, for the service manager to start it anew.
  * Streams end first, so that clients come back to whoever listens next; the store ends last.
  */
 
@@ -31,6 +32,9 @@ import type { RelayStart } from './control/relay/commands.ts';
 import { ControlServer } from './control/serve/server.ts';
 import { staysPlain } from './control/settings/control-url.ts';
 import type { ControlSettings } from './control/settings/settings.ts';
+import type { MemoryPort } from './control/upkeep/memory.ts';
+import { MemoryAtRest } from './control/upkeep/memory.ts';
+import { RouterProbes } from './control/upkeep/router-probes.ts';
 import { Upkeep } from './control/upkeep/upkeep.ts';
 import { metricsOf } from './control-metrics.ts';
 import { RelayRoom } from './control-relay.ts';
@@ -44,6 +48,7 @@ export interface ControlPorts {
   startStore(start: SqliteStart): Worker;
   startRelay(start: RelayStart): Worker;
   credentialsOf(socket: Socket): Credentials | undefined;
+  readonly memory: MemoryPort;
   /** A time server has confirmed the wall clock. */
   clockConfirmed(): boolean;
   /** No clock that is right is before this. */
@@ -67,12 +72,13 @@ export async function runControl(
 ): Promise<void> {
   const { env } = ports;
   const health = new Health(env.log);
+  const broken = new BrokenWorkers();
   await using ends = new AsyncDisposableStack();
   const storage = await openStorage({
     folder: settings.stateFolder,
     whenMissing: store,
     health,
-    startWorker: ports.startStore,
+    startWorker: (start) => broken.watch('store', ports.startStore(start)),
   });
   ends.defer(() => storage.close());
   const { ledger } = storage;
@@ -101,12 +107,16 @@ export async function runControl(
   ends.defer(() => upkeep.close());
   const maps = new MapHub({ coordinator, env, facts: { derpMap: { Regions: {} } }, health });
   ends.defer(() => maps.close());
+  const controlUrl = (): string => settings.url.text;
+  const probes = new RouterProbes({ coordinator, maps, env, health, controlUrl });
+  ends.defer(() => probes.close());
   const server = new ControlServer({
     coordinator,
     maps,
     env,
     machineKey: new MachinePrivate(identity.machine),
-    controlUrl: () => settings.url.text,
+    controlUrl,
+    probes,
     health: () => health.items(),
   });
   const relayRoom = await RelayRoom.start({
@@ -115,7 +125,7 @@ export async function runControl(
     coordinator,
     env,
     health,
-    startWorker: ports.startRelay,
+    startWorker: (start) => broken.watch('relay', ports.startRelay(start)),
     accept: (socket) => server.accept(socket),
     moved: (derpMap) => maps.setFacts({ derpMap }),
   });
@@ -133,19 +143,41 @@ export async function runControl(
     log: env.log,
   });
   ends.defer(() => admin.close());
-  const metrics = metricsOf({ coordinator, maps, server, relayRoom, ledger });
+  const metrics = metricsOf({ coordinator, maps, probes, server, relayRoom, ledger });
   ends.defer(await watch(settings, health, metrics));
+  const memory = new MemoryAtRest(env, ports.memory);
+  ends.defer(() => memory.close());
   sayOfUrl(settings, health);
-  ports.onReload(() => void relayRoom.look().catch((error: Error) => env.log.warn(error.message)));
+  ports.onReload(() => void relayRoom.look());
   env.log.info('control: ready', { url: settings.url.text, socket: settings.socket });
   ports.tell('READY=1');
   ends.defer(beatWatchdog(ports));
-  const reason = await Promise.race([
-    ports.stop,
-    relayRoom.relay.ended.then(() => Promise.reject(new NetError('control: the relay has ended'))),
-  ]);
+  const reason = await Promise.race([ports.stop, broken.first]);
   env.log.info('control: ending', { reason });
   ports.tell('STOPPING=1');
+}
+
+/** Workers that are not to end while this runs. */
+class BrokenWorkers {
+  /** Rejects when the first of them has ended. */
+  readonly first: Promise<never>;
+  readonly #fail: (error: NetError) => void;
+
+  constructor() {
+    const { promise, reject } = Promise.withResolvers<never>();
+    // At the start whoever waits for the worker tells of it, and at the end nobody needs to hear.
+    promise.catch(() => {});
+    this.first = promise;
+    this.#fail = reject;
+  }
+
+  watch(name: string, worker: Worker): Worker {
+    worker.once('error', (error: Error) =>
+      this.#fail(new NetError(`control: the ${name} has failed: ${error.message}`)),
+    );
+    worker.once('exit', () => this.#fail(new NetError(`control: the ${name} has ended`)));
+    return worker;
+  }
 }
 
 /** Nobody to watch is no reason not to serve: a taken port is said, and that is all. */
@@ -174,7 +206,14 @@ async function watch(
   }
 }
 
-function sayOfUrl({ url }: ControlSettings, health: Health): void {
+function sayOfUrl({ url, tls }: ControlSettings, health: Health): void {
+  if (url.secure && tls === undefined)
+    health.raise({
+      code: 'no-certificate',
+      severity: 'warning',
+      text: `${url.text} is https, but there is no certificate that clients trust: they will not come, unless a proxy in front has one`,
+      remedy: 'name its files: --tls-cert, --tls-key',
+    });
   if (url.secure || staysPlain(url)) return;
   health.raise({
     code: 'plain-url',

@@ -2,9 +2,11 @@
 
 import type { Assets } from './assets.ts';
 import { assets } from './assets.ts';
+import { threadMemory } from './control/upkeep/thread-memory.ts';
 import { bootClock } from './linux/clock.ts';
 import type { Native } from './linux/ffi.ts';
 import { loadNative } from './linux/ffi.ts';
+import { trimMalloc } from './linux/malloc.ts';
 import { peerCredentials } from './linux/peer-credentials.ts';
 import { serviceManager } from './linux/sd-notify.ts';
 import { timeConfirmed } from './linux/time-sync.ts';
@@ -26,6 +28,7 @@ runMain({
       assets: ours,
       credentialsOf: peerCredentials(native),
       clockConfirmed: timeConfirmed(native),
+      memory: threadMemory(trimMalloc(native)),
       ...serviceManager(native, process.env, process.pid),
     };
   },

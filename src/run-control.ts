@@ -26,7 +26,14 @@ const DEFAULT_FILE = '/etc/postern/control.json';
 export interface ControlProcess
   extends Pick<
     ControlPorts,
-    'credentialsOf' | 'clockConfirmed' | 'tell' | 'watchdogMillis' | 'onReload' | 'stop' | 'version'
+    | 'credentialsOf'
+    | 'clockConfirmed'
+    | 'memory'
+    | 'tell'
+    | 'watchdogMillis'
+    | 'onReload'
+    | 'stop'
+    | 'version'
   > {
   readonly env: Env;
   readonly assets: Assets;

@@ -41,8 +41,8 @@ export async function controlIdentity(
   if (file.value === undefined) {
     if (known)
       throw new ConfigError(
-        `control: ${path} is ${file.problems[0] ?? 'missing'}, but there is a network: put the file back from a backup; ` +
-          'to go on with a new key, by which clients join again, delete the folder',
+        `control: ${file.problems[0] ?? `${path} is missing`}, but there is a network, whose clients know the server by it: ` +
+          `put it back from a backup; to begin a new network, move ${folder} away`,
       );
     await file.write({ machine: toHex(random(KEY_BYTES)), relay: toHex(random(KEY_BYTES)) });
   }

@@ -55,7 +55,7 @@ export class SqliteStore implements Store {
    */
   static async open(options: SqliteOptions): Promise<SqliteStore> {
     const { path, whenMissing, migrations = MIGRATIONS } = options;
-    await disk.makeFolder(dirname(path));
+    await makeFolder(dirname(path));
     const worker = options.startWorker({ path, migrations, whenMissing });
     const first = await firstAnswer(worker);
     if (first.type !== 'opened') await worker.terminate();
@@ -107,6 +107,16 @@ export class SqliteStore implements Store {
     this.#ended ??= reason;
     for (const { reject } of this.#waiting.values()) reject(new NetError(`store: ${this.#ended}`));
     this.#waiting.clear();
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await disk.makeFolder(path);
+  } catch (error) {
+    throw new ConfigError(`store: there is no folder ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * Servers for the load program, on loopback, each with a state of its own that goes with it.
  *
- *     ours         `postern control`, as it is started by anybody
+ *     ours         `postern control`, as it is started by anybody, and not for the first time: the first start
+ *                  makes a certificate, and what makes it stays in memory
  *     headscale    HEADSCALE_BIN, one built from its public source; SQLite, no relay of its own (over plain
  *                  HTTP it has none), everything else as its example has it
  *
@@ -31,14 +32,16 @@ export async function startOurs(): Promise<LoadServer> {
   const [port, stun] = [await freePort(), await freePort()];
   const url = `http://127.0.0.1:${port}`;
   const socket = join(folder, 'socket');
-  const child = new Child(
-    [
-      ...[...OURS, 'control', '--state', join(folder, 'state')],
-      ...['--listen', `127.0.0.1:${port}`, '--stun', `127.0.0.1:${stun}`],
-      ...['--url', url, '--socket', socket],
-    ],
-    { name: 'postern control', env: { POSTERN_LOG: 'warn' } },
-  );
+  const argv = [
+    ...[...OURS, 'control', '--state', join(folder, 'state')],
+    ...['--listen', `127.0.0.1:${port}`, '--stun', `127.0.0.1:${stun}`],
+    ...['--url', url, '--socket', socket],
+  ];
+  const options = { name: 'postern control', env: { POSTERN_LOG: 'info' } };
+  const first = new Child(argv, options);
+  await first.says(/control: ready/, READY_MS);
+  await first.stop();
+  const child = new Child(argv, options);
   const stop = stopper(child, folder);
   const verb = async (...words: readonly string[]): Promise<string> =>
     (await run([...OURS, ...words, '--socket', socket])).stdout.trim();

@@ -17,7 +17,8 @@ import { DERP_MAP } from '../../protocol/tailcfg/vocabulary.ts';
 import type { ControlUrl } from '../settings/control-url.ts';
 
 export const OWN_REGION = 900;
-const MAX_BYTES = 1024 * 1024;
+/** A relay map that is longer is none. */
+export const MAX_MAP_BYTES: number = 1024 * 1024;
 
 export interface OwnRelay {
   readonly url: ControlUrl;
@@ -77,7 +78,7 @@ export function joined(own: DERPRegion | undefined, others: readonly DERPMap[]):
 
 /** @throws ConfigError that names `source` */
 export function readDerpMap(source: string, bytes: Uint8Array): DERPMap {
-  const got: Read<DERPMap> = read('DERPMap', DERP_MAP, bytes, MAX_BYTES);
+  const got: Read<DERPMap> = read('DERPMap', DERP_MAP, bytes, MAX_MAP_BYTES);
   if (!('value' in got)) throw new ConfigError(`${source}: ${got.reason}: ${got.detail}`);
   for (const [key, { RegionID }] of Object.entries(got.value.Regions))
     if (String(RegionID) !== key)

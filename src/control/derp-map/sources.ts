@@ -1,12 +1,13 @@
 /**
- * Relay maps from files and URLs. A file is read at each look; a URL too, and where it cannot be had the last
- * good copy stays: a network must not lose its relays because a web server is away.
+ * Relay maps from files and URLs. All are read at each look; where one cannot be had, or is none, the last good
+ * copy stays: a network must not lose its relays because a web server is away.
  */
 
 import { readFile } from 'node:fs/promises';
+import { concat } from '../../base/bytes.ts';
 import { ConfigError, NetError } from '../../base/errors.ts';
 import type { DERPMap } from '../../protocol/tailcfg/types.ts';
-import { readDerpMap } from './derp-map.ts';
+import { MAX_MAP_BYTES, readDerpMap } from './derp-map.ts';
 
 const PATIENCE_MILLIS = 10_000;
 
@@ -40,7 +41,14 @@ async function bytesOf(source: string): Promise<Uint8Array> {
     if (!/^https?:/.test(source)) return await readFile(source);
     const answer = await fetch(source, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
-    return new Uint8Array(await answer.arrayBuffer());
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of answer.body ?? []) {
+      parts.push(part);
+      length += part.length;
+      if (length > MAX_MAP_BYTES) throw new Error(`it is longer than ${MAX_MAP_BYTES} bytes`);
+    }
+    return concat(...parts);
   } catch (error) {
     const { cause, message } = error as Error;
     throw new NetError(`${source}: ${cause instanceof Error ? cause.message : message}`);

@@ -16,8 +16,8 @@
 
 import type { Env } from '../../base/env.ts';
 import type { Health } from '../../base/health.ts';
-import { after, millis } from '../../base/time.ts';
-import type { MapResponse } from '../../protocol/tailcfg/map-types.ts';
+import { millis } from '../../base/time.ts';
+import type { MapResponse, PingRequest } from '../../protocol/tailcfg/map-types.ts';
 import { formatTime } from '../../protocol/tailcfg/time.ts';
 import { mapFault } from '../../protocol/tailcfg/validate.ts';
 import type { Coordinator, Network, News } from '../coordinator/coordinator.ts';
@@ -31,6 +31,7 @@ import { difference, firstMap } from './difference.ts';
 import { isEndpointNoise } from './endpoint-noise.ts';
 import { Frames, frameOf, textOf } from './frames.ts';
 import { Gate } from './gate.ts';
+import { keepAliveFrame, keepAlives } from './keep-alive.ts';
 import type { MapSink, MapStream, StreamRequest } from './line.ts';
 import { Line } from './line.ts';
 import { Sharing } from './pages.ts';
@@ -56,14 +57,6 @@ export interface MapCounters {
   /** Nodes and parts that were left out. */
   readonly faults: number;
 }
-
-const KEEP_ALIVE: Readonly<Record<'compressed' | 'plain', Uint8Array>> = {
-  compressed: frameOf('{"KeepAlive":true}', true),
-  plain: frameOf('{"KeepAlive":true}', false),
-};
-/** A client gives up after 120 s without a frame. */
-const KEEP_ALIVE_MILLIS = 50_000;
-const KEEP_ALIVE_JITTER_MILLIS = 10_000;
 
 const BETWEEN_ROUNDS = millis(25);
 
@@ -128,11 +121,30 @@ export class MapHub {
     this.#waiting.add(line);
     this.#firsts.want();
     line.session = coordinator.connect(node);
-    if (request.keepAlive) this.#planKeepAlive(line);
+    if (request.keepAlive) this.#keepAlive(line);
     return {
       drained: () => this.#drained(line),
       close: (how) => this.#closed(line, how),
     };
+  }
+
+  /** Whether the node has a stream; one that came back within the coordinator's grace has one again. */
+  isOpen(node: NodeId): boolean {
+    return this.#lines.has(node);
+  }
+
+  /**
+   * Asks the client of a node to fetch something, at once and in a frame that changes nothing of its map.
+   *
+   * @returns whether it was said: to a stream that has had its first map and has room
+   */
+  ping(node: NodeId, request: PingRequest): boolean {
+    const line = this.#lines.get(node);
+    if (!line?.isListening) return false;
+    const map = this.#gate.sound({ KeepAlive: true, PingRequest: request });
+    if (map.PingRequest === undefined) return false;
+    this.#write(line, frameOf(textOf(map), line.compress));
+    return true;
   }
 
   /** Each stream is told what differs. */
@@ -180,7 +192,7 @@ export class MapHub {
   }
 
   #isBehind(line: Line): boolean {
-    return line.state === 'ready' && line.sent !== undefined && line.place < this.#changes.end;
+    return line.isListening && line.place < this.#changes.end;
   }
 
   #takeWaiting(): readonly Line[] {
@@ -273,15 +285,9 @@ export class MapHub {
     if (this.#lines.get(line.viewer.id) === line) this.#lines.delete(line.viewer.id);
   }
 
-  #planKeepAlive(line: Line): void {
-    const { env } = this.#options;
-    const [high = 0, low = 0] = env.random(2);
-    const jitter = ((high * 256 + low) / 65_536) * KEEP_ALIVE_JITTER_MILLIS;
-    const at = after(env.now(), millis(KEEP_ALIVE_MILLIS + jitter));
-    line.cancelKeepAlive = env.setTimer(at, () => {
-      if (line.state === 'ready' && line.sent !== undefined)
-        this.#write(line, KEEP_ALIVE[line.compress ? 'compressed' : 'plain']);
-      this.#planKeepAlive(line);
+  #keepAlive(line: Line): void {
+    line.cancelKeepAlive = keepAlives(this.#options.env, () => {
+      if (line.isListening) this.#write(line, keepAliveFrame(line.compress));
     });
   }
 }

@@ -53,6 +53,11 @@ export class Line {
     this.sink = sink;
   }
 
+  /** It has had its first map, and has room for more. */
+  get isListening(): boolean {
+    return this.state === 'ready' && this.sent !== undefined;
+  }
+
   /** What the client of a node that was removed must hear; undefined where it knows of no node yet. */
   farewellAt(now: UnixMillis): MapResponse | undefined {
     return this.sent === undefined ? undefined : { Node: formerNode(this.sent.self, now) };

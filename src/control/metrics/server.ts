@@ -27,7 +27,11 @@ const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)(:\d{1,5})?$/;
 export async function serveWatchers(options: WatchOptions): Promise<{ close(): Promise<void> }> {
   const { host, port } = options.listen;
   const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
-    void answer(options, request, response);
+    answer(options, request, response).catch((error: Error) => {
+      // A number that cannot be had must not end the server that it is of.
+      if (!response.headersSent) response.writeHead(500);
+      response.end(`${error.message}\n`);
+    });
   });
   server.maxConnections = 16;
   await new Promise<void>((done, fail) => {
@@ -35,6 +39,8 @@ export async function serveWatchers(options: WatchOptions): Promise<{ close(): P
       fail(new NetError(`metrics: cannot listen on ${host} port ${port}: ${error.message}`)),
     );
     server.listen(port, host, done);
+    // Running out of descriptors is no reason to end either.
+    server.on('error', () => {});
   });
   return {
     close: () =>
@@ -54,7 +60,7 @@ async function answer(
     void response.writeHead(status, { 'content-type': contentType }).end(text);
   if (!LOOPBACK.test(headers.host ?? '')) return send(403, 'by a name of loopback only\n');
   if (method !== 'GET' && method !== 'HEAD') return send(405, 'GET or HEAD\n');
-  switch (url) {
+  switch (url?.split('?')[0]) {
     case '/health': {
       const lines = items().map(({ code, severity, text }) => `${severity} ${code}: ${text}\n`);
       const ill = items().some(({ severity }) => severity === 'error');

@@ -73,13 +73,8 @@ export interface RouterFacts {
   readonly healthy: boolean;
 }
 
-/** The routers of all prefixes. The same map where nothing moved. */
-export function electedPrimaries(
-  model: Model,
-  previous: PersistentMap<string, NodeId>,
-  factsOf: (node: NodeId) => RouterFacts,
-  now: UnixMillis,
-): PersistentMap<string, NodeId> {
+/** Who may be the router of each subnet prefix, in order; connected or not. */
+export function routersOf(model: Model, now: UnixMillis): ReadonlyMap<string, readonly NodeId[]> {
   const routers = new Map<string, NodeId[]>();
   for (const node of nodesInOrder(model)) {
     if (node.announced.length === 0 || isExpired(node, now)) continue;
@@ -90,6 +85,17 @@ export function electedPrimaries(
       else known.push(node.id);
     }
   }
+  return routers;
+}
+
+/** The routers of all prefixes. The same map where nothing moved. */
+export function electedPrimaries(
+  model: Model,
+  previous: PersistentMap<string, NodeId>,
+  factsOf: (node: NodeId) => RouterFacts,
+  now: UnixMillis,
+): PersistentMap<string, NodeId> {
+  const routers = routersOf(model, now);
   let next = previous;
   for (const [prefix] of previous.entries()) if (!routers.has(prefix)) next = next.delete(prefix);
   for (const [prefix, ids] of routers) {

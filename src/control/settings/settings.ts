@@ -93,7 +93,7 @@ export function readSettings(sources: SettingsSources): ControlSettings {
   return {
     url: controlUrl,
     stateFolder,
-    listen: addresses(find('listen'), [{ host: '::', port: controlUrl.port }]),
+    listen: somewhere(find('listen'), [{ host: '::', port: controlUrl.port }]),
     stun: addresses(find('stun'), [{ host: '::', port: STUN_PORT }]),
     tls,
     socket: find('socket')?.texts[0] ?? '/run/postern/control.sock',
@@ -181,6 +181,16 @@ function addresses(
   if (found === undefined) return otherwise;
   if (found.texts.length === 1 && found.texts[0] === 'off') return [];
   return found.texts.map((text) => one({ ...found, texts: [text] }, address));
+}
+
+/** A server that listens nowhere is none. */
+function somewhere(
+  found: Found | undefined,
+  otherwise: readonly ListenAddress[],
+): readonly ListenAddress[] {
+  const list = addresses(found, otherwise);
+  if (list.length > 0) return list;
+  throw new ConfigError(`${found?.where}: wanted an address and a port, found 'off'`);
 }
 
 function address(text: string): ListenAddress | string {

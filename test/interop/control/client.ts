@@ -212,6 +212,16 @@ export class Client {
     this.#child = undefined;
   }
 
+  /** The daemon stands still, and its connections stay open: SIGSTOP. */
+  freeze(): void {
+    this.#child?.signal('SIGSTOP');
+  }
+
+  /** It goes on; without this it cannot be asked to end. */
+  thaw(): void {
+    this.#child?.signal('SIGCONT');
+  }
+
   async restart(): Promise<ClientStatus> {
     await this.stop();
     await this.start();

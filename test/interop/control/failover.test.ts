@@ -9,13 +9,15 @@ import type { Test } from 'tap';
 import { must } from '../../must.ts';
 import { until } from '../../netns/child.ts';
 import type { Client } from './client.ts';
+import { UNDER_TEST } from './server.ts';
 import type { Mesh } from './suite.ts';
-import { meshTest } from './suite.ts';
+import { meshTest, NODE } from './suite.ts';
 
 const SUBNET = '192.168.67.0/24';
 const DEVICE = '192.168.67.10';
 /** The traffic is on its new way within this. */
 const MOVED_MS = 15_000;
+const METRICS = 'http://127.0.0.1:9580/metrics';
 
 type Fail = (mesh: Mesh, router: Client) => Promise<void>;
 
@@ -45,6 +47,43 @@ for (const [how, fail] of [
       t.equal(await primaryOf(a), other.name, 'and what works is left where it is');
     },
   );
+
+meshTest(
+  'failover: routers answer their probes, and one that stands still is replaced within 15 s',
+  {},
+  async (t, mesh) => {
+    const { a, primary, other } = await twoRouters(t, mesh);
+    if (UNDER_TEST === 'ours') {
+      const probes = await until('both have answered', async () => {
+        const counts = await probesOf(mesh);
+        return counts['answered'] === 2 && counts;
+      });
+      t.same(probes, { asked: 2, answered: 2, unanswered: 0 });
+    }
+    const stood = performance.now();
+    primary.freeze();
+    try {
+      await until(
+        'the device answers again',
+        async () => (await mesh.talk(a.host, DEVICE)) === 'whole',
+        MOVED_MS,
+      );
+      const took = performance.now() - stood;
+      t.ok(took < MOVED_MS, `after ${Math.round(took)} ms`);
+      t.equal(await primaryOf(a), other.name, 'by the other router');
+    } finally {
+      primary.thaw();
+    }
+  },
+);
+
+/** By outcome, as /metrics of our server counts them. */
+async function probesOf({ network }: Mesh): Promise<Readonly<Record<string, number>>> {
+  const show = 'fetch(process.argv[1]).then(async (got) => console.log(await got.text()))';
+  const { stdout } = await network.hub.run([NODE, '-e', show, METRICS]);
+  const lines = stdout.matchAll(/^postern_router_probes_total\{outcome="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries(Array.from(lines, ([, outcome, count]) => [outcome, Number(count)]));
+}
 
 async function twoRouters(
   t: Test,

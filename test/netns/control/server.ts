@@ -16,12 +16,13 @@ export interface ServerOptions {
   /** Programs in front of ours, for instance one that makes a mount namespace. */
   around?(stateFolder: string): readonly string[];
   readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Server {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'postern-control-'));
   readonly state: string = join(this.folder, 'state');
-  readonly #socket = join(this.folder, 'socket');
+  readonly socket: string = join(this.folder, 'socket');
   readonly #options: ServerOptions;
   readonly url: URL;
   readonly #stunPort: number;
@@ -46,15 +47,15 @@ export class Server {
 
   /** Starts it with what it has in its folder. */
   async again(): Promise<void> {
-    const { around, flags = [] } = this.#options;
+    const { around, flags = [], env = {} } = this.#options;
     this.#child = new Child(
       [
         ...(around?.(this.state) ?? []),
-        ...[...OURS, 'control', '--state', this.state, '--socket', this.#socket],
+        ...[...OURS, 'control', '--state', this.state, '--socket', this.socket],
         ...['--listen', `127.0.0.1:${this.url.port}`, '--stun', `127.0.0.1:${this.#stunPort}`],
         ...['--url', this.url.origin, '--metrics', 'off', ...flags],
       ],
-      { name: 'postern control' },
+      { name: 'postern control', env },
     );
     await this.#child.says(/control: ready/, READY_MS);
   }
@@ -65,7 +66,7 @@ export class Server {
 
   /** Also one that fails. */
   async tried(...words: readonly string[]): Promise<Result> {
-    return await run([...OURS, ...words, '--socket', this.#socket], {
+    return await run([...OURS, ...words, '--socket', this.socket], {
       timeoutMs: 60_000,
       check: false,
     });

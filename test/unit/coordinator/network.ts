@@ -25,6 +25,8 @@ export class Network {
   jumpMillis = 0;
   confirmed = false;
   diskFull = false;
+  /** The last commit failed. */
+  diskRefused = false;
   readonly written: Row[] = [];
   readonly news: News[] = [];
   readonly env: Env;
@@ -45,6 +47,7 @@ export class Network {
       rowsBetween,
       store: {
         commit: async ({ rows }) => {
+          this.diskRefused = this.diskFull;
           if (this.diskFull) throw new NetError('store: no space left');
           this.written.push(...rows);
         },
