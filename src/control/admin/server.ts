@@ -14,11 +14,11 @@ import type { Socket } from 'node:net';
 import type { Log } from '../../base/log.ts';
 import type { ControlError } from '../../protocol/localapi/control.ts';
 import { MAX_REQUEST_BYTES, PATH_PREFIX, STATUS_OF } from '../../protocol/localapi/control.ts';
+import { listenAt } from '../../store/socket-place.ts';
 import { perform } from './admin.ts';
 import type { Credentials, Staff } from './caller.ts';
 import { callerOf } from './caller.ts';
 import type { AdminPorts, Answered } from './handler.ts';
-import { listenAt } from './socket-place.ts';
 
 const MAX_CLIENTS = 64;
 /** For a whole request to come in. */
@@ -60,11 +60,17 @@ export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
     const credentials = options.credentialsOf(socket);
     if (credentials !== undefined) known.set(socket, credentials);
   });
-  const remove = await listenAt(server, options.path, options.gid);
+  const { path, gid } = options;
+  const place = await listenAt(server, {
+    path,
+    mode: 0o660,
+    gid,
+    taken: `a control server answers at ${path} already; end that one first, or choose another --socket`,
+  });
   server.on('error', (error) =>
     options.log.error('admin: cannot accept', { error: error.message }),
   );
-  return { path: options.path, close: () => close(server, remove) };
+  return { path, close: () => close(server, () => place.remove()) };
 }
 
 function close(server: Server, remove: () => void): Promise<void> {

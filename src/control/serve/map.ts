@@ -20,6 +20,7 @@ import { isNoKey } from '../../protocol/tailcfg/keys.ts';
 import type { Hostinfo, MapRequest } from '../../protocol/tailcfg/types.ts';
 import { readMapRequest } from '../../protocol/tailcfg/validate.ts';
 import type { Coordinator } from '../coordinator/coordinator.ts';
+import type { MapSink, MapStream } from '../map/line.ts';
 import type { Outcome } from '../registry/change.ts';
 import { canonicalRoutes } from '../registry/effective-routes.ts';
 import type { Said } from '../registry/live.ts';
@@ -28,7 +29,7 @@ import { noteHostname } from '../registry/nodes.ts';
 import { announceRoutes } from '../registry/routes.ts';
 import type { Exchange } from './exchange.ts';
 import { actor, nodeOf } from './members.ts';
-import type { MapSink, MapStream, MapStreams } from './ports.ts';
+import type { MapStreams } from './ports.ts';
 import type { Tally } from './tally.ts';
 
 export interface MapHost {

@@ -1,20 +1,8 @@
 /** What this room needs of others, by shape: the streams of control/map, and who waits for a probe's answer. */
 
 import type { MachineKeyText } from '../../protocol/tailcfg/keys.ts';
+import type { MapSink, MapStream } from '../map/line.ts';
 import type { NodeId } from '../registry/model.ts';
-
-/** One answer of `POST /machine/map`, as control/map writes it. */
-export interface MapSink {
-  /** False: full. `MapStream.drained` is called when there is room again. */
-  write(frame: Uint8Array): boolean;
-  end(): void;
-}
-
-export interface MapStream {
-  drained(): void;
-  /** The sink has closed. `silent`: the client was not heard for too long. */
-  close(how: 'closed' | 'silent'): void;
-}
 
 export interface MapStreams {
   /** Takes the place of an older stream of the node, whose sink it ends. */

@@ -1,22 +1,15 @@
 /**
  * The UAPI socket of one interface: /var/run/wireguard/<interface>.sock, where wg(8) looks for it.
  *
- *     nothing there, or left by a dead process --bind, listen, rename--> open --close--> removed
- *     a process answers there                  ------------------------> ConfigError
- *
- * It gets its name when it listens already: wg(8) deletes a socket that refuses it, as one does between bind and
- * listen (of 1,200 made so beside `wg show` in a loop, 6 were lost).
- *
- * The socket is made under umask 0177, so that there is no moment when another user could open it: whoever
- * speaks here reads the private key. A client gets 30 s for a request and for taking its answer; the next
- * request is looked at when the answer before it is on its way, so memory for a client is one request and
- * one answer. The tunnel device is made before this socket, and only one process can own that, which
- * settles who may replace a stale socket.
+ * Only its user may ever open it (store/socket-place.ts): whoever speaks here reads the private key. A client
+ * gets 30 s for a request and for taking its answer; the next request is looked at when the answer before it is
+ * on its way, so memory for a client is one request and one answer. The tunnel device is made before this socket,
+ * and only one process can own that, which settles who may replace a stale socket.
  */
 
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, watch } from 'node:fs';
-import type { Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { readFileSync, watch } from 'node:fs';
+import type { Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import type { Env } from '../../base/env.ts';
@@ -25,6 +18,7 @@ import type { NodePrivate, NodePublic } from '../../base/keys.ts';
 import { after, seconds } from '../../base/time.ts';
 import type { InterfaceReport } from '../../protocol/localapi/status.ts';
 import { writeStatusAnswer } from '../../protocol/localapi/status.ts';
+import { listenAt } from '../../store/socket-place.ts';
 import type { ConfigurableInterface, InterfaceChange } from '../tunnel/configuration.ts';
 import { formatErrno, formatStatus } from './answers.ts';
 import type { Refusal, Request } from './protocol.ts';
@@ -61,7 +55,6 @@ export interface UapiServer {
 /** @throws ConfigError where the place is taken or cannot be had */
 export async function openUapi(ports: UapiPorts): Promise<UapiServer> {
   const path = `${ports.folder}/${ports.name}.sock`;
-  await clearStale(path, ports.name);
   const clients = new Set<Socket>();
   const server = createServer((socket) => {
     if (clients.size >= MAX_CLIENTS) {
@@ -73,20 +66,22 @@ export async function openUapi(ports: UapiPorts): Promise<UapiServer> {
     socket.once('close', () => clients.delete(socket));
     serve(socket, ports);
   });
-  await listen(server, path);
-  const { ino } = lstatSync(path);
-  const isOurs = (): boolean => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
+  const place = await listenAt(server, {
+    path,
+    mode: 0o600,
+    taken: `interface ${ports.name} is already served by another process (${path}); end that one first`,
+  });
   server.on('error', (error) =>
     ports.env.log.error('uapi: cannot accept', { error: error.message }),
   );
-  const watched = watchFolder(path, isOurs, ports);
+  const watched = watchFolder(path, () => place.isOurs(), ports);
   return {
     path,
     removed: watched.removed,
     close: () =>
       new Promise((done) => {
         watched.close();
-        if (isOurs()) rmSync(path, { force: true });
+        place.remove();
         server.close(() => done());
         for (const socket of clients) socket.destroy();
       }),
@@ -115,67 +110,6 @@ function watchFolder(
     lost(error);
     return { removed, close: () => {} };
   }
-}
-
-/** Binding happens within `server.listen`, so the umask of the process is other for that call only. */
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((done, fail) => {
-    const refused = (error: Error): void =>
-      fail(new ConfigError(`cannot listen on ${path}: ${error.message}`, { cause: error }));
-    server.once('error', refused);
-    // No name that wg(8) looks at; whoever has the device has it too, so a leftover is nobody's.
-    const unnamed = `${path}.new`;
-    rmSync(unnamed, { force: true });
-    const before = process.umask(0o177);
-    try {
-      server.listen(unnamed, () => {
-        server.removeAllListeners('error');
-        try {
-          renameSync(unnamed, path);
-          done();
-        } catch (error) {
-          server.close();
-          refused(error as Error);
-        }
-      });
-    } finally {
-      process.umask(before);
-    }
-  });
-}
-
-/** Makes the folder, and room in it: a socket that nobody answers on is removed. */
-async function clearStale(path: string, name: string): Promise<void> {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined) return;
-    if (!found.isSocket())
-      throw new ConfigError(`${path} is in the way and is no socket; remove it`);
-    if (await answers(path))
-      throw new ConfigError(
-        `interface ${name} is already served by another process (${path}); end that one first`,
-      );
-    rmSync(path, { force: true });
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`cannot use ${path}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((done, fail) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      done(true);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') done(false);
-      // A full backlog is a living process.
-      else if (error.code === 'EAGAIN') done(true);
-      else fail(error);
-    });
-  });
 }
 
 function serve(socket: Socket, ports: UapiPorts): void {

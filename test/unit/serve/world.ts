@@ -16,6 +16,7 @@ import type { Millis } from '../../../src/base/time.ts';
 import { millis, unixMillis } from '../../../src/base/time.ts';
 import { Coordinator } from '../../../src/control/coordinator/coordinator.ts';
 import { NetworkClock } from '../../../src/control/coordinator/network-clock.ts';
+import type { MapSink, MapStream } from '../../../src/control/map/line.ts';
 import type { NewAuthKey } from '../../../src/control/registry/auth-keys.ts';
 import { createAuthKey } from '../../../src/control/registry/auth-keys.ts';
 import type {
@@ -30,7 +31,7 @@ import { rowsBetween } from '../../../src/control/registry/rows.ts';
 import { createUser } from '../../../src/control/registry/users.ts';
 import { ownersOnly } from '../../../src/control/registry/visibility.ts';
 import type { Limits } from '../../../src/control/serve/limits.ts';
-import type { MapSink, MapStream, MapStreams } from '../../../src/control/serve/ports.ts';
+import type { MapStreams } from '../../../src/control/serve/ports.ts';
 import { ControlServer } from '../../../src/control/serve/server.ts';
 import { ownKey } from '../../../src/crypto/x25519.ts';
 import { Ledger } from '../../../src/store/ledger.ts';

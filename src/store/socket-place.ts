@@ -1,36 +1,47 @@
 /**
  * A place in the file system for a socket that only some may open.
  *
- *     nothing there, or left by a dead process --bind, group, rename--> listening --close--> removed
+ *     nothing there, or left by a dead process --bind, group, rename--> listening --remove--> nothing
  *     a process answers there, or it is no socket --> ConfigError
  *
- * It is bound under another name with mode 0660 from the first moment on (umask), and gets its own name when
- * group and backlog are there: nobody finds it half made. Two servers that start at once are told apart by the
- * store, which only one of them can open.
+ * It is bound under another name, with its mode from the first moment on (umask), and gets its own name when
+ * group and backlog are there: nobody finds it half made. wg(8) deletes a socket that refuses it, as one does
+ * between bind and listen (of 1,200 made so beside `wg show` in a loop, 6 were lost).
+ *
+ * Whoever calls this has what only one process can have, the tunnel's device or the store's file: no two do it at once.
  */
 
 import { chownSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { ConfigError } from '../../base/errors.ts';
+import { ConfigError } from '../base/errors.ts';
 
-const MAY_NOT = 0o117;
+export interface SocketPlace {
+  readonly path: string;
+  /** 0600: its user alone; 0660: its group too. */
+  readonly mode: 0o600 | 0o660;
+  /** The group; undefined: the process's own. */
+  readonly gid?: number | undefined;
+  /** What is said where a living process answers there. */
+  readonly taken: string;
+}
 
-/**
- * @param gid the group that may open it; undefined: the process's own
- * @returns removes the socket, where it is still ours
- * @throws ConfigError where the place is taken or cannot be had
- */
-export async function listenAt(
-  server: Server,
-  path: string,
-  gid: number | undefined,
-): Promise<() => void> {
-  await clear(path);
-  const unnamed = `${path}.${process.pid}`;
+export interface PlacedSocket {
+  /** Nobody has removed or replaced it. */
+  isOurs(): boolean;
+  /** Removes it, where it is still ours. */
+  remove(): void;
+}
+
+/** @throws ConfigError where the place is taken or cannot be had */
+export async function listenAt(server: Server, place: SocketPlace): Promise<PlacedSocket> {
+  const { path, mode, gid } = place;
+  await clear(place);
+  // One that is there is left of a start that was killed.
+  const unnamed = `${path}.new`;
   try {
-    await bind(server, unnamed);
+    await bind(server, unnamed, mode);
     if (gid !== undefined) chownSync(unnamed, -1, gid);
     renameSync(unnamed, path);
   } catch (error) {
@@ -41,17 +52,21 @@ export async function listenAt(
     });
   }
   const { ino } = lstatSync(path);
-  return () => {
-    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path, { force: true });
+  const isOurs = (): boolean => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
+  return {
+    isOurs,
+    remove: () => {
+      if (isOurs()) rmSync(path, { force: true });
+    },
   };
 }
 
 /** Binding happens within `server.listen`, so the umask of the process is another for that call only. */
-function bind(server: Server, path: string): Promise<void> {
+function bind(server: Server, path: string, mode: number): Promise<void> {
   rmSync(path, { force: true });
   return new Promise((done, fail) => {
     server.once('error', fail);
-    const before = process.umask(MAY_NOT);
+    const before = process.umask(0o777 & ~mode);
     try {
       server.listen(path, () => {
         server.off('error', fail);
@@ -63,17 +78,15 @@ function bind(server: Server, path: string): Promise<void> {
   });
 }
 
-async function clear(path: string): Promise<void> {
+/** Makes the folder, and room in it: a socket that nobody answers on is removed. */
+async function clear({ path, taken }: SocketPlace): Promise<void> {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     const found = lstatSync(path, { throwIfNoEntry: false });
     if (found === undefined) return;
     if (!found.isSocket())
       throw new ConfigError(`${path} is in the way and is no socket; remove it`);
-    if (await answers(path))
-      throw new ConfigError(
-        `a control server answers at ${path} already; end that one first, or choose another --socket`,
-      );
+    if (await answers(path)) throw new ConfigError(taken);
     rmSync(path, { force: true });
   } catch (error) {
     if (error instanceof ConfigError) throw error;
