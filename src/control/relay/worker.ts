@@ -9,6 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BugError } from '../../base/errors.ts';
 import { millis } from '../../base/time.ts';
+import { MemoryAtRest } from '../upkeep/memory.ts';
+import { threadMemory } from '../upkeep/thread-memory.ts';
 import type { RelayCommand, RelayEvent, RelayStart } from './commands.ts';
 import { RelayService } from './service.ts';
 
@@ -27,3 +29,17 @@ const service = new RelayService({
 });
 port.on('message', (command: RelayCommand) => service.apply(command));
 void service.open();
+
+const now = () => millis(performance.now());
+new MemoryAtRest(
+  {
+    now,
+    setTimer: (at, action) => {
+      // It keeps no thread alive that has nothing else to do.
+      const timer = setTimeout(action, Math.max(0, at - now())).unref();
+      return () => clearTimeout(timer);
+    },
+  },
+  // What malloc holds free is the whole process's: main gives it back.
+  threadMemory(() => {}),
+);

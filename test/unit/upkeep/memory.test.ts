@@ -50,9 +50,9 @@ t.test(
     heap.liveMb = 100;
     heap.heldMb = 110;
     t.same(look(), [3, 4]);
-    heap.heldMb = 124;
-    t.same(look(), [3, 5], 'nor is less than a quarter');
-    heap.heldMb = 126;
+    heap.heldMb = 114;
+    t.same(look(), [3, 5], 'nor is less than a seventh of it');
+    heap.heldMb = 116;
     t.same(look(), [4, 6]);
   },
 );
