@@ -7,7 +7,7 @@ import type { NodePublic } from './base/keys.ts';
 import { formatPrefix } from './base/prefix.ts';
 import { buildInfo } from './build-info.ts';
 import type { InterfaceStatus, PeerStatus } from './node/tunnel/configuration.ts';
-import type { TunnelReport } from './node/tunnel/tunnel.ts';
+import type { TunnelReport } from './node/tunnel/ports.ts';
 import type { InterfaceReport, PeerReport } from './protocol/localapi/status.ts';
 
 export interface InterfaceFacts {

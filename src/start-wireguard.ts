@@ -77,6 +77,7 @@ export const startWireguard =
       tun: { fd: device.file.fd, offload: device.offload },
       aead: setup.aead,
       mtuBytes: setup.mtuBytes,
+      mesh: false,
       hashSeed: [seed[0] ?? 0, seed[1] ?? 0],
     };
     const worker = assets.startWorker('dataplane', workerSetup);

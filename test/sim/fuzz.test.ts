@@ -4,7 +4,7 @@ import t from 'tap';
 import { sockaddr } from '../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic } from '../../src/base/keys.ts';
 import { ownKey } from '../../src/crypto/x25519.ts';
-import type { TunnelReport } from '../../src/node/tunnel/tunnel.ts';
+import type { TunnelReport } from '../../src/node/tunnel/ports.ts';
 import { must } from '../must.ts';
 import type { Seeded } from '../seeded.ts';
 import { seeded } from '../seeded.ts';

@@ -75,6 +75,7 @@ export class SimNode {
       tun: this.#fakeTun(),
       hashSeed: [1, 2],
       mtuBytes: 1420,
+      mesh: false,
       now: () => clock.now(),
       notify: (event) => {
         this.events.push(event.type);

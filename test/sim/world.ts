@@ -7,7 +7,7 @@ import { parseEndpoint } from '../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic } from '../../src/base/keys.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { ownKey } from '../../src/crypto/x25519.ts';
-import type { TunnelReport } from '../../src/node/tunnel/tunnel.ts';
+import type { TunnelReport } from '../../src/node/tunnel/ports.ts';
 import { must } from '../must.ts';
 import { seeded } from '../seeded.ts';
 import { Clock } from './clock.ts';

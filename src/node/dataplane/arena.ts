@@ -13,6 +13,7 @@
  *      72  W last data received                      96  W first data sent since the last receipt, 0 none
  *      80  W last packet sent                       104  W first data received since the last send, 0 none
  *     112  W bytes sent   120  W bytes received   128  M when the main thread will look next
+ *     136  W when a path was last asked for       144  M until when the endpoint is trusted (in a mesh)
  *
  *     keypair slot, 2,240 bytes, written by M while no peer slot names it; then only the W fields change
  *       0  M sending key 32    32  M receiving key 32    64  M own index    68  M peer's index
@@ -43,6 +44,8 @@ export const PEER = {
   bytesSent: 112,
   bytesReceived: 120,
   checkAt: 128,
+  pathAskedAt: 136,
+  trustedUntil: 144,
   bytes: 192,
 } as const;
 
@@ -73,6 +76,12 @@ export const RING_ENTRIES = 256;
 export const RING_DATAGRAM_AT: number = 4 + SOCKADDR_BYTES;
 export const RING_DATAGRAM_MAX: number = RING_ENTRY_BYTES - RING_DATAGRAM_AT;
 
+/** What goes by a relay: length 4 | peer number 4 | unused 8 | datagram. */
+export const RELAY_ENTRY_BYTES = 2048;
+export const RELAY_ENTRIES = 512;
+export const RELAY_DATAGRAM_AT = 16;
+export const RELAY_DATAGRAM_MAX: number = RELAY_ENTRY_BYTES - RELAY_DATAGRAM_AT;
+
 export const RULE_BYTES = 64;
 export const FLOW_BYTES = 64;
 export const VNET_HEADER_BYTES = 10;
@@ -92,9 +101,14 @@ export const DEFAULT_SIZES: Sizes = { activePeers: 1024, flows: 65_536, rules: 4
 export interface Layout {
   readonly sizes: Sizes;
   readonly keypairs: number;
-  /** Words shared by both threads: ring flag 0, ring head 4 (W), ring tail 8 (M). */
+  /** Words of each ring, 64 bytes apart, writer's and reader's: flag 0, head 4, tail 8. */
   readonly shared: number;
   readonly ring: number;
+  /** Sealed datagrams on their way to the relay link, and those that came by it. */
+  readonly relayOut: number;
+  readonly relayIn: number;
+  /** A source (sources.ts) in the form of a sockaddr. */
+  readonly sourceAt: number;
   readonly peersAt: number;
   readonly keypairsAt: number;
   readonly rulesAt: number;
@@ -135,8 +149,11 @@ export function layOut(sizes: Sizes): Layout {
   return {
     sizes,
     keypairs,
-    shared: region(64),
+    shared: region(3 * 64),
     ring: region(RING_ENTRIES * RING_ENTRY_BYTES),
+    relayOut: region(RELAY_ENTRIES * RELAY_ENTRY_BYTES),
+    relayIn: region(RELAY_ENTRIES * RELAY_ENTRY_BYTES),
+    sourceAt: region(64),
     peersAt: region(sizes.activePeers * PEER.bytes),
     keypairsAt: region(keypairs * KEYPAIR.bytes),
     rulesAt: region(sizes.rules * RULE_BYTES),

@@ -33,6 +33,10 @@ export type Command =
   | { readonly type: 'keepalive'; readonly slot: number }
   /** The handshake was given up: staged packets are dropped. */
   | { readonly type: 'give-up'; readonly peer: number }
+  /** Sends an inner packet to the peer as if it had come from the device, past the filter. */
+  | { readonly type: 'inject'; readonly peer: number; readonly packet: Uint8Array }
+  /** The relay's ring holds datagrams that came by it. */
+  | { readonly type: 'relayed' }
   /** Replaces the whole rule table; not more than sizes.rules. */
   | { readonly type: 'rules'; readonly rules: readonly Rule[] }
   /** Descriptors of the UDP sockets, -1 for none; the old ones are no longer used after `sockets`. */
@@ -54,6 +58,10 @@ export type Event =
   | { readonly type: 'handshake-wanted'; readonly peer: number }
   /** The initiator's keypair has reached its rekey time or its last minute. */
   | { readonly type: 'rekey'; readonly slot: number }
+  /** Data goes to this peer, and no endpoint of it is trusted (in a mesh); told once a second. */
+  | { readonly type: 'path-wanted'; readonly slot: number }
+  /** The relay's ring holds datagrams to be sent by it. */
+  | { readonly type: 'relay' }
   /** A timer has become due earlier than `checkAt`; the marks in the arena say which. */
   | { readonly type: 'wake'; readonly slot: number }
   /** The first packet under `keypair` came: next has become current. */
@@ -84,6 +92,19 @@ export interface Report {
   readonly refusedDatagrams: number;
   readonly packetsSent: number;
   readonly packetsReceived: number;
+  /** The latest packets that the filter or the source check refused, oldest first. */
+  readonly refused: readonly RefusedPacket[];
+}
+
+/** A packet that was not let in. */
+export interface RefusedPacket {
+  readonly reason: Drop;
+  /** CLOCK_BOOTTIME milliseconds. */
+  readonly at: number;
+  /** Peer number. */
+  readonly peer: number;
+  /** Its first bytes, headers and a little more. */
+  readonly head: Uint8Array;
 }
 
 /** Why the packet path dropped something. */
@@ -93,6 +114,7 @@ export type Drop =
   | 'out: waiting packets full'
   | 'out: handshake given up'
   | 'out: peer removed'
+  | 'out: relay link busy'
   | 'out: not an IP packet'
   | 'out: keypair worn out'
   | 'in: malformed'

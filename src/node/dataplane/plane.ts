@@ -10,6 +10,7 @@ import { KEYPAIR, keypairAt, peerAt, RULE_BYTES } from './arena.ts';
 import type { Command, Event, Report } from './commands.ts';
 import type { BulkAead, Kernels, TunPort, UdpCounters, UdpPort } from './ports.ts';
 import { Receive } from './receive.ts';
+import { RelayRing } from './relay-ring.ts';
 import type { Rule } from './rules.ts';
 import { ALLOW_ALL, writeRule } from './rules.ts';
 import type { Shared } from './shared.ts';
@@ -28,6 +29,8 @@ export interface PlanePorts {
   /** Two unpredictable words for the flow table's hash. */
   readonly hashSeed: readonly [number, number];
   readonly mtuBytes: number;
+  /** A member of a mesh (shared.ts). */
+  readonly mesh: boolean;
   /** Monotonic milliseconds (CLOCK_BOOTTIME). */
   now(): number;
   notify(event: Event): void;
@@ -62,6 +65,7 @@ export class Plane {
       slots: new Slots(arena, aead, notify),
       waiting: new Waiting(),
       drops: new Drops(),
+      relay: ports.mesh ? new RelayRing(arena, 'out') : null,
       notify,
     };
     const { layout } = arena;
@@ -139,6 +143,12 @@ export class Plane {
       case 'give-up':
         drops.add('out: handshake given up', waiting.take(command.peer).length);
         return;
+      case 'inject':
+        this.#transmit.inject(command.peer, command.packet, now);
+        return;
+      case 'relayed':
+        this.#receive.relayed(now);
+        return;
       case 'rules':
         this.#rules(command.rules);
         return;
@@ -192,6 +202,7 @@ export class Plane {
       refusedDatagrams: refused.reduce((sum, count) => sum + count, 0),
       packetsSent: this.#transmit.packets,
       packetsReceived: this.#receive.packets,
+      refused: this.#shared.drops.refused,
     };
   }
 }

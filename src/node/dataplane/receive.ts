@@ -7,6 +7,9 @@
  *
  * What is no transport data goes to the main thread. What cannot be authenticated is a counter: it gets no
  * answer, moves no endpoint and touches no mark.
+ *
+ * In a mesh a datagram may also have come by a relay (`relayed`), disco and STUN share the sockets with us and
+ * go to the main thread, as do the tunnel's own small messages (IP protocol 99) out of it.
  */
 
 import { SOCKADDR_BYTES } from '../../base/endpoint.ts';
@@ -19,17 +22,25 @@ import {
   TYPE,
 } from '../../protocol/wireguard/messages.ts';
 import { KEYPAIR, keypairAt, PEER, peerAt, RX_IN_BYTES } from './arena.ts';
+import { innerBytes, isForeign } from './classify.ts';
 import type { Drop } from './commands.ts';
+
 import { ecnDecapsulate } from './ecn.ts';
+import { writeIovec } from './iovec.ts';
 import type { UdpPort } from './ports.ts';
 import { EMPTY } from './ports.ts';
+import { RelayRing } from './relay-ring.ts';
 import { RingWriter } from './ring.ts';
 import { FILTER_DROPS } from './rules.ts';
 import type { Shared } from './shared.ts';
 import { LAST_MINUTE_ASKED } from './slots.ts';
+import { INNER } from './sources.ts';
 
 /** One wake receives at most so many times, then lets the other direction run. */
 const RECEIVES_PER_WAKE = 16;
+
+/** Messages between the nodes themselves, inside the tunnel. */
+const TSMP = 99;
 
 const SOCKADDR_WORDS = SOCKADDR_BYTES / 4;
 /** By type. */
@@ -48,6 +59,7 @@ export class Receive {
   readonly #catchUp: CatchUp;
   readonly #confirmed: (peer: number, now: number) => void;
   readonly #ring: RingWriter;
+  readonly #relayIn: RelayRing;
   readonly #mask: number;
   #now = 0;
   #sourceAt = 0;
@@ -65,6 +77,7 @@ export class Receive {
     this.#catchUp = catchUp;
     this.#confirmed = confirmed;
     this.#ring = new RingWriter(shared.arena, () => shared.notify({ type: 'datagrams' }));
+    this.#relayIn = new RelayRing(shared.arena, 'in');
     this.#mask = shared.arena.layout.keypairs - 1;
     shared.kernels.groStart(
       shared.arena.layout.groScratch,
@@ -98,6 +111,28 @@ export class Receive {
     }
   }
 
+  /** Takes what came by the relay link. */
+  relayed(now: number): void {
+    const { arena, aead } = this.#shared;
+    const { rxIn, sourceAt } = arena.layout;
+    this.#now = now;
+    this.#sourceAt = sourceAt;
+    this.#ecn = 0;
+    let to = rxIn;
+    aead.startBatch();
+    this.#relayIn.read((_peer, at, length) => {
+      if (to + length > rxIn + RX_IN_BYTES) {
+        this.#write();
+        aead.startBatch();
+        to = rxIn;
+      }
+      arena.u8.copyWithin(to, at, at + length);
+      this.#datagram(to, length);
+      to = (to + length + 15) & ~15;
+    });
+    this.#write();
+  }
+
   #run(at: number, bytes: number, segmentBytes: number): void {
     for (let from = 0; from < bytes; from += segmentBytes)
       this.#datagram(at + from, Math.min(segmentBytes, bytes - from));
@@ -125,7 +160,10 @@ export class Receive {
   }
 
   #handOver(type: number, slot: number, length: number): Drop | null {
-    if (length < 4 || length !== HANDSHAKE_BYTES[type]) return 'in: malformed';
+    const { arena, relay } = this.#shared;
+    const known =
+      length === HANDSHAKE_BYTES[type] || (relay !== null && isForeign(arena.u32, slot, length));
+    if (length < 4 || !known) return 'in: malformed';
     return this.#ring.write(slot, length, this.#sourceAt) ? null : 'in: main thread busy';
   }
 
@@ -150,7 +188,7 @@ export class Receive {
     if (!kernels.replayAccept(keypair + KEYPAIR.window, low, high)) return 'in: replayed';
 
     this.packets++;
-    this.#roam(at);
+    if (this.#shared.relay === null) this.#roam(at);
     slots.markReceived(at, this.#now, length, room > 0);
     this.#keypairUsed(at, keypair, age);
     return room > 0 ? this.#packet(at, text, room) : null;
@@ -209,13 +247,31 @@ export class Receive {
     if (length === 0) return 'in: not an IP packet';
     const ipv4 = (u8[text] as number) >> 4 === 4;
     const owner = ipv4 ? allowedIps.lookup(u8, text + 12, 4) : allowedIps.lookup(u8, text + 8, 16);
-    if (owner !== u32[(at + PEER.number) >> 2]) return 'in: source not allowed';
+    const peer = u32[(at + PEER.number) >> 2] as number;
+    if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);
     if (this.#ecn !== 0 && !ecnDecapsulate(u8, text, this.#ecn))
       return 'in: congestion mark on a packet that cannot carry it';
+    if (this.#shared.relay !== null && u8[text + (ipv4 ? 9 : 6)] === TSMP)
+      return this.#inner(peer, text, length);
     const verdict = kernels.filterIn(text, length, (this.#now / 1000) >>> 0);
-    if (verdict !== 0) return FILTER_DROPS[verdict] ?? 'in: filter malformed';
+    if (verdict !== 0)
+      return this.#refuse(FILTER_DROPS[verdict] ?? 'in: filter malformed', peer, text, length);
     this.#deliver(text, length);
     return null;
+  }
+
+  #refuse(reason: Drop, peer: number, text: number, length: number): null {
+    const { drops, arena } = this.#shared;
+    drops.refuse(reason, peer, arena.u8.subarray(text, text + length), this.#now);
+    return null;
+  }
+
+  /** A packet that is for this program itself. */
+  #inner(peer: number, text: number, length: number): Drop | null {
+    const { u16, u32, layout } = this.#shared.arena;
+    u16[layout.sourceAt >> 1] = INNER;
+    u32[(layout.sourceAt + 8) >> 2] = peer;
+    return this.#ring.write(text, length, layout.sourceAt) ? null : 'in: main thread busy';
   }
 
   #deliver(text: number, length: number): void {
@@ -241,24 +297,4 @@ export class Receive {
   #wrote(result: number): void {
     if (result < 0) this.#shared.drops.add('tun: write refused');
   }
-}
-
-/** The IP packet's own length, without padding; 0 where it is none or says more than is there. */
-function innerBytes(u8: Uint8Array, at: number, room: number): number {
-  const version = (u8[at] as number) >> 4;
-  const header = version === 4 ? 20 : 40;
-  if ((version !== 4 && version !== 6) || room < header) return 0;
-  const field = version === 4 ? at + 2 : at + 4;
-  const value = ((u8[field] as number) << 8) | (u8[field + 1] as number);
-  const length = version === 4 ? value : value + header;
-  return length < header || length > room ? 0 : length;
-}
-
-/** One struct iovec: address and length, 8 bytes each. */
-function writeIovec(u32: Uint32Array, at: number, address: number, length: number): void {
-  const word = at >> 2;
-  u32[word] = address >>> 0;
-  u32[word + 1] = (address / 4_294_967_296) >>> 0;
-  u32[word + 2] = length;
-  u32[word + 3] = 0;
 }

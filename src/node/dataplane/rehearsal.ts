@@ -85,6 +85,7 @@ function setScene(plane: Plane, arena: Arena, now: number): void {
   f64[(at + KEYPAIR.createdAt) >> 3] = now;
   f64[(at + KEYPAIR.rekeyAt) >> 3] = Number.POSITIVE_INFINITY;
   f64[(peerAt(layout, 0) + PEER.checkAt) >> 3] = Number.POSITIVE_INFINITY;
+  f64[(peerAt(layout, 0) + PEER.trustedUntil) >> 3] = Number.POSITIVE_INFINITY;
   const address = Uint8Array.from(ADDRESS);
   // Neighbours, so that a look-up has a way to go.
   for (const bits of [32, 24, 8]) {

@@ -5,8 +5,9 @@
 
 import type { AllowedIps } from '../../protocol/wireguard/allowed-ips.ts';
 import type { Arena } from './arena.ts';
-import type { Drop, Event } from './commands.ts';
+import type { Drop, Event, RefusedPacket } from './commands.ts';
 import type { BulkAead, Kernels, TunPort, UdpPort } from './ports.ts';
+import type { RelayRing } from './relay-ring.ts';
 import type { Slots } from './slots.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -24,15 +25,39 @@ export interface Shared {
   readonly slots: Slots;
   readonly waiting: Waiting;
   readonly drops: Drops;
+  /**
+   * A member of a mesh: endpoints are set by the main thread alone, and what goes to a peer whose endpoint is not
+   * trusted goes by the relay as well. Null: plain WireGuard, where a peer is where it was last heard.
+   */
+  readonly relay: RelayRing | null;
   readonly notify: (event: Event) => void;
 }
+
+/** The refused packets that are kept to be shown, and how much of each. */
+const REFUSED_KEPT = 64;
+const REFUSED_BYTES = 64;
 
 /** Counts what was dropped, by reason. */
 export class Drops {
   readonly #counts = new Map<Drop, number>();
+  #refused: RefusedPacket[] = [];
+  #refusedAt = 0;
 
   add(reason: Drop, count = 1): void {
     if (count > 0) this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + count);
+  }
+
+  /** A packet that was not let in: counted, and one of each ten milliseconds kept. */
+  refuse(reason: Drop, peer: number, packet: Uint8Array, at: number): void {
+    this.add(reason);
+    if (at - this.#refusedAt < 10) return;
+    this.#refusedAt = at;
+    if (this.#refused.length >= REFUSED_KEPT) this.#refused.shift();
+    this.#refused.push({ reason, at, peer, head: packet.slice(0, REFUSED_BYTES) });
+  }
+
+  get refused(): readonly RefusedPacket[] {
+    return [...this.#refused];
   }
 
   all(): Partial<Record<Drop, number>> {

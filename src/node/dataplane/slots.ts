@@ -54,6 +54,7 @@ export class Slots {
     const at = peerAt(layout, slot);
     u8.fill(0, at + PEER.endpoint, at + PEER.checkEpoch);
     u8.fill(0, at + PEER.lastReceived, at + PEER.checkAt);
+    u8.fill(0, at + PEER.pathAskedAt, at + PEER.trustedUntil);
     u32[(at + PEER.number) >> 2] = peer;
     this.#slotOf.set(peer, slot);
   }
@@ -123,6 +124,11 @@ export class Slots {
     u32[(at + PEER.next) >> 2] = 0;
     this.#release(released);
     this.#notify({ type: 'confirmed', slot: this.slotAt(at), keypair });
+  }
+
+  hasKeypair(peer: number, now: number): boolean {
+    const at = this.at(peer);
+    return at >= 0 && this.sendingKeypair(at, now) >= 0;
   }
 
   dropKeypairs(at: number): void {

@@ -8,7 +8,8 @@
  *             ^ runAt       <--- segment --------->              runAt + runBytes ^
  *
  * A run ends when the peer, the ECN bits or the size change (a shorter datagram is its last), and where the
- * kernel's bounds are reached. All runs are flushed before the memory is used again.
+ * kernel's bounds are reached. All runs are flushed before the memory is used again. In a mesh a run to a peer
+ * whose endpoint is not trusted is copied to the relay link's ring, and goes to the endpoint too if there is one.
  */
 
 import {
@@ -18,7 +19,10 @@ import {
 } from '../../protocol/wireguard/messages.ts';
 import { KEYPAIR, PEER, TX_OUT_BYTES, VNET_HEADER_BYTES } from './arena.ts';
 import { ecnOf } from './ecn.ts';
+import { sealedBytes } from './padding.ts';
 import { EMPTY, GONE } from './ports.ts';
+import type { RelayRing } from './relay-ring.ts';
+import { NO_PEER, Route } from './route.ts';
 import type { Shared } from './shared.ts';
 import { REKEY_ASKED } from './slots.ts';
 import { SuperPacket } from './super-packet.ts';
@@ -35,15 +39,17 @@ const RUN_MOST_DATAGRAMS = 64;
 const REKEY_AFTER_MESSAGES = 2 ** 52;
 const REJECT_AFTER_MESSAGES = 2 ** 53 - 2 ** 14;
 
+/** How often the main thread is asked for a path while a peer has none that is trusted. */
+const PATH_ASK_INTERVAL = 1000;
+
 const PACKET_MOST_BYTES = 65_535;
 const FULL_SUPER_PACKET = 8;
-const NO_PEER = -1;
-const NO_PACKET = -2;
 
 export class Transmit {
   readonly #shared: Shared;
   readonly #packetAt: number;
   readonly #super: SuperPacket;
+  readonly #route: Route;
 
   #runAt: number;
   #runBytes = 0;
@@ -54,8 +60,6 @@ export class Transmit {
   #runKeypair = 0;
 
   #now = 0;
-  #routedPeer = -1;
-  readonly #routed = new Uint32Array(5);
 
   packets = 0;
 
@@ -63,13 +67,13 @@ export class Transmit {
     this.#shared = shared;
     this.#packetAt = shared.arena.layout.tunRead + 16;
     this.#super = new SuperPacket(shared.arena, shared.kernels);
+    this.#route = new Route(shared);
     this.#runAt = shared.arena.layout.txOut;
   }
 
   /** Allowed IPs have changed. */
   forgetRoute(): void {
-    this.#routedPeer = -1;
-    this.#routed.fill(0);
+    this.#route.forget();
   }
 
   /** Reads what the TUN device has, up to one wake's share; false where the device is gone. */
@@ -112,6 +116,15 @@ export class Transmit {
     this.flush();
   }
 
+  /** Sends a packet of our own, or keeps it until there is a keypair. */
+  inject(peer: number, packet: Uint8Array, now: number): void {
+    const { waiting, drops, notify, slots } = this.#shared;
+    const asked = waiting.has(peer);
+    drops.add('out: waiting packets full', waiting.add(peer, packet));
+    if (slots.hasKeypair(peer, now)) this.release(peer, now, false);
+    else if (!asked) notify({ type: 'handshake-wanted', peer });
+  }
+
   /** Sends an empty packet, if there is a keypair to seal it with. */
   keepalive(at: number, now: number): void {
     this.#now = now;
@@ -133,7 +146,7 @@ export class Transmit {
 
   #packet(p: number, length: number): void {
     const { arena, kernels, tun, slots, drops } = this.#shared;
-    const peer = this.#route(p, length);
+    const peer = this.#route.find(p, length);
     if (peer < 0) {
       drops.add(peer === NO_PEER ? 'out: no peer for this address' : 'out: not an IP packet');
       return;
@@ -143,36 +156,6 @@ export class Transmit {
     const at = slots.at(peer);
     if (at < 0 || !this.#begin(at)) this.#wait(peer);
     else slots.markSent(at, this.#now, this.#segments(ecnOf(arena.u8, p)), true);
-  }
-
-  /** Peer number for the packet's target, NO_PEER, or NO_PACKET where it is no IP packet. */
-  #route(p: number, length: number): number {
-    const { arena, allowedIps } = this.#shared;
-    const { u8, u32 } = arena;
-    const routed = this.#routed;
-    const version = (u8[p] as number) >> 4;
-    if (version === 4 && length >= 20) {
-      const target = u32[(p + 16) >> 2] as number;
-      if (this.#routedPeer >= 0 && routed[4] === 4 && routed[0] === target) return this.#routedPeer;
-      routed[0] = target;
-      routed[4] = 4;
-      this.#routedPeer = allowedIps.lookup(u8, p + 16, 4);
-      return this.#routedPeer;
-    }
-    if (version !== 6 || length < 40) return NO_PACKET;
-    const word = (p + 24) >> 2;
-    const known =
-      this.#routedPeer >= 0 &&
-      routed[4] === 6 &&
-      routed[0] === u32[word] &&
-      routed[1] === u32[word + 1] &&
-      routed[2] === u32[word + 2] &&
-      routed[3] === u32[word + 3];
-    if (known) return this.#routedPeer;
-    for (let i = 0; i < 4; i++) routed[i] = u32[word + i] as number;
-    routed[4] = 6;
-    this.#routedPeer = allowedIps.lookup(u8, p + 24, 16);
-    return this.#routedPeer;
   }
 
   /** Seals the packet's segments into runs; bytes on the wire. */
@@ -278,21 +261,39 @@ export class Transmit {
 
   #endRun(): void {
     if (this.#runDatagrams === 0) return;
-    const { udp4, udp6, arena, drops } = this.#shared;
+    const { udp4, udp6, arena, drops, relay } = this.#shared;
     const endpoint = this.#runPeer + PEER.endpoint;
     const udp = arena.u16[endpoint >> 1] === 2 ? udp4 : udp6;
-    if (arena.u16[endpoint >> 1] === 0 || udp === null)
-      drops.add('out: no endpoint', this.#runDatagrams);
-    else udp.send(this.#runAt, this.#runBytes, this.#runSegment, endpoint, this.#runEcn);
+    const nowhere = arena.u16[endpoint >> 1] === 0 || udp === null;
+    const doubted =
+      relay !== null &&
+      (nowhere || (arena.f64[(this.#runPeer + PEER.trustedUntil) >> 3] as number) <= this.#now);
+    if (doubted) this.#relay(relay);
+    if (!nowhere) udp.send(this.#runAt, this.#runBytes, this.#runSegment, endpoint, this.#runEcn);
+    else if (!doubted) drops.add('out: no endpoint', this.#runDatagrams);
     this.#runAt = (this.#runAt + this.#runBytes + 64 + 15) & ~15;
     this.#runBytes = 0;
     this.#runDatagrams = 0;
   }
-}
 
-/** Bytes of the datagram for a packet: padded to 16, but never beyond the MTU (the paper, 5.4.6). */
-function sealedBytes(length: number, mtuBytes: number): number {
-  const padded = (length + 15) & ~15;
-  if (padded <= mtuBytes) return padded + TRANSPORT_LEAST_BYTES;
-  return Math.max(length, mtuBytes) + TRANSPORT_LEAST_BYTES;
+  /** Copies the run to the relay link's ring, and asks for a path. */
+  #relay(ring: RelayRing): void {
+    const { arena, slots, drops, notify } = this.#shared;
+    const at = this.#runPeer;
+    const peer = slots.peerOf(at);
+    for (let from = 0; from < this.#runBytes; from += this.#runSegment) {
+      const length = Math.min(this.#runSegment, this.#runBytes - from);
+      const to = ring.reserve(length);
+      if (to < 0) {
+        drops.add('out: relay link busy');
+        continue;
+      }
+      arena.u8.copyWithin(to, this.#runAt + from, this.#runAt + from + length);
+      ring.commit(peer, length);
+    }
+    if (ring.mustTell()) notify({ type: 'relay' });
+    if (this.#now - (arena.f64[(at + PEER.pathAskedAt) >> 3] as number) < PATH_ASK_INTERVAL) return;
+    arena.f64[(at + PEER.pathAskedAt) >> 3] = this.#now;
+    notify({ type: 'path-wanted', slot: slots.slotAt(at) });
+  }
 }

@@ -41,6 +41,7 @@ export interface WorkerSetup {
   readonly tun: { readonly fd: number; readonly offload: TunOffload };
   readonly aead: AeadChoice | undefined;
   readonly mtuBytes: number;
+  readonly mesh: boolean;
   readonly hashSeed: readonly [number, number];
 }
 
@@ -70,6 +71,7 @@ class Worker {
       aead,
       hashSeed: setup.hashSeed,
       mtuBytes: setup.mtuBytes,
+      mesh: setup.mesh,
       now,
     };
     this.#rehearse(echo(this.#native, this.#arena), shared, setup);

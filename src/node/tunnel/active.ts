@@ -4,7 +4,7 @@
  */
 
 import type { Endpoint } from '../../base/endpoint.ts';
-import { readSockaddr, sockaddr } from '../../base/endpoint.ts';
+import { formatEndpoint, readSockaddr, SOCKADDR_BYTES, sockaddr } from '../../base/endpoint.ts';
 import type { Millis } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import type { Arena } from '../dataplane/arena.ts';
@@ -59,6 +59,7 @@ export class ActivePeers {
     this.#peers[slot] = peer;
     peer.slot = slot;
     this.setCheck(peer, NEVER);
+    this.#trust(peer);
     this.#link.send({ type: 'activate', peer: peer.number, slot });
     if (peer.endpoint !== undefined) this.setEndpoint(peer, peer.endpoint);
   }
@@ -85,6 +86,18 @@ export class ActivePeers {
     peer.endpoint = endpoint;
     if (peer.slot < 0) return;
     this.#link.send({ type: 'endpoint', slot: peer.slot, sockaddr: sockaddr(endpoint) });
+  }
+
+  /** In a mesh: the endpoint, or none, and until when it is relied on alone. */
+  setWay(peer: Peer, endpoint: Endpoint | undefined, trustedUntil: Millis): void {
+    const moved = !sameEndpoint(peer.endpoint, endpoint);
+    peer.endpoint = endpoint;
+    peer.trustedUntil = trustedUntil;
+    if (peer.slot < 0) return;
+    this.#trust(peer);
+    if (!moved) return;
+    const bytes = endpoint === undefined ? new Uint8Array(SOCKADDR_BYTES) : sockaddr(endpoint);
+    this.#link.send({ type: 'endpoint', slot: peer.slot, sockaddr: bytes });
   }
 
   marks(peer: Peer): Marks {
@@ -114,6 +127,11 @@ export class ActivePeers {
     u32[epoch] = ((u32[epoch] as number) % 0xffff_ffff) + 1;
   }
 
+  #trust(peer: Peer): void {
+    const { f64, layout } = this.#arena;
+    f64[(peerAt(layout, peer.slot) + PEER.trustedUntil) >> 3] = peer.trustedUntil;
+  }
+
   /** The worker has given the slot to this peer already; before, it shows another's. */
   #inArena(peer: Peer): boolean {
     if (peer.slot < 0) return false;
@@ -141,4 +159,9 @@ export class ActivePeers {
     this.evictions++;
     return this.#free.pop() as number;
   }
+}
+
+function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return formatEndpoint(a) === formatEndpoint(b);
 }

@@ -29,6 +29,7 @@ import type { Keypairs } from './keypairs.ts';
 import type { Peer } from './peer.ts';
 import type { TimestampStore } from './ports.ts';
 import { Responder } from './responder.ts';
+import type { Ways } from './ways.ts';
 
 /** After the last sign of load, cookies are asked for this much longer. */
 const LOAD_LINGERS: Millis = seconds(1);
@@ -37,8 +38,7 @@ export interface HandshakePorts {
   readonly keypairs: Keypairs;
   readonly active: ActivePeers;
   readonly timestamps: TimestampStore;
-  /** Sends a datagram to a sockaddr, as far as there is a socket. */
-  send(sockaddr: Uint8Array, datagram: Uint8Array): void;
+  readonly ways: Ways;
   peer(publicKey: NodePublic): Peer | undefined;
   /** The peer's timers must be asked again. */
   changed(peer: Peer): void;
@@ -209,7 +209,7 @@ export class Handshakes {
     if (!checker.mac1Fits(datagram)) return 'handshake: wrong MAC1';
     if (now >= this.#loadUntil) return undefined;
     if (!checker.mac2Fits(datagram, source, now)) {
-      this.#ports.send(source, checker.reply(datagram, source, now));
+      this.#ports.ways.answer(source, checker.reply(datagram, source, now));
       return 'handshake: cookie asked for';
     }
     return this.#limit.allow(source, now) ? undefined : 'handshake: too many from one address';

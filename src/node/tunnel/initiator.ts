@@ -13,7 +13,6 @@
  * it is sent all the same, since a tunnel now is worth more than one after a restart with a bad clock.
  */
 
-import { readSockaddr, sockaddr } from '../../base/endpoint.ts';
 import type { Env } from '../../base/env.ts';
 import { KEY_BYTES } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
@@ -71,7 +70,7 @@ export class Initiator {
 
   /** A response came; its outcome. */
   finish(datagram: Uint8Array, source: Uint8Array): string {
-    const { keypairs, active, changed } = this.#ports;
+    const { keypairs, ways, changed } = this.#ports;
     const message = readResponse(datagram);
     if (typeof message === 'string') return message;
     const peer = this.#pending.get(message.receiver);
@@ -84,8 +83,7 @@ export class Initiator {
     peer.handshake = null;
     peer.lastHandshake = this.#env.wall();
     this.#pending.delete(ownIndex);
-    const endpoint = readSockaddr(source);
-    if (endpoint !== undefined) active.setEndpoint(peer, endpoint);
+    ways.heard(peer, source);
     const rekeyAt = after(now, REKEY_AFTER_TIME);
     const { keys, sender: peerIndex } = ended;
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt });
@@ -96,7 +94,7 @@ export class Initiator {
 
   /** Sends an initiation, now or when its bound is stored; false where there is no key, endpoint or slot. */
   #start(peer: Peer, startedAt: Millis): boolean {
-    if (peer.peering === null || this.#ports.active.endpoint(peer) === undefined) return false;
+    if (peer.peering === null || !this.#ports.ways.canReach(peer)) return false;
     const bound = this.#timestamps.reserve(this.#env.wall());
     if (bound === undefined) return this.#send(peer, startedAt);
     const storing = this.#unstamped.size > 0;
@@ -112,10 +110,9 @@ export class Initiator {
   }
 
   #send(peer: Peer, startedAt: Millis): boolean {
-    const { keypairs, active, send, changed } = this.#ports;
+    const { keypairs, active, ways, changed } = this.#ports;
     const now = this.#env.now();
-    const endpoint = active.endpoint(peer);
-    if (peer.peering === null || endpoint === undefined) return false;
+    if (peer.peering === null || !ways.canReach(peer)) return false;
     active.activate(peer);
     const keypair = peer.handshake?.keypair ?? keypairs.take();
     if (keypair === undefined) return false;
@@ -134,7 +131,7 @@ export class Initiator {
     peer.handshake = { initiation, keypair, ownIndex, startedAt, lastInitiationAt: now, retryAt };
     this.#pending.set(ownIndex, peer);
     peer.cookies.addMacs(initiation.message, now);
-    send(sockaddr(endpoint), initiation.message);
+    ways.send(peer, initiation.message);
     this.#outcomes.count('initiation sent');
     this.#outcomes.tell(again ? 'initiation sent again' : 'initiation sent', peer);
     changed(peer);

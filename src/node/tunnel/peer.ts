@@ -33,6 +33,8 @@ export interface Peer {
   presharedKey: PresharedKey | null;
   /** As configured; an active peer's is in the arena and may have moved. */
   endpoint: Endpoint | undefined;
+  /** Until when the endpoint may be relied on alone, in a mesh. */
+  trustedUntil: Millis;
   persistentKeepaliveSeconds: number;
   /** Slot in the arena, or -1 while idle. */
   slot: number;
@@ -62,6 +64,7 @@ export function newPeer(number: number, publicKey: NodePublic, cookies: CookieGe
     peering: null,
     presharedKey: null,
     endpoint: undefined,
+    trustedUntil: millis(0),
     persistentKeepaliveSeconds: 0,
     slot: -1,
     cookies,

@@ -1,6 +1,9 @@
 /** What the tunnel needs from the world; `linux/` and the worker fit these by shape. */
 
-import type { Command } from '../dataplane/commands.ts';
+import type { Endpoint } from '../../base/endpoint.ts';
+import type { NodePublic } from '../../base/keys.ts';
+import type { Arena } from '../dataplane/arena.ts';
+import type { Command, Report } from '../dataplane/commands.ts';
 
 /** The data plane, at the other end of a message channel. */
 export interface PlaneLink {
@@ -37,4 +40,38 @@ export interface TimestampStore {
   readonly bound: Uint8Array | undefined;
   /** Stores a later bound; `done` says whether it is safe from a power cut. */
   extend(bound: Uint8Array, done: (stored: boolean) => void): void;
+}
+
+/** Paths and relays, to a tunnel that is a member of a mesh. */
+export interface MeshPort {
+  /** Sends a handshake message to the peer by every way that may be one. */
+  send(peer: NodePublic, datagram: Uint8Array): void;
+  /** Sends by the peer's relay; `relayEnd` follows the last of several. @param datagram not kept */
+  relay(peer: NodePublic, datagram: Uint8Array): void;
+  relayEnd(): void;
+  /** Data goes to the peer and no direct way is trusted. */
+  wanted(peer: NodePublic): void;
+  /** A datagram that may be disco's or STUN's; false where it is neither. */
+  foreign(datagram: Uint8Array, source: Endpoint): boolean;
+  /** A packet of the tunnel that is for this program. */
+  inner(peer: NodePublic, packet: Uint8Array): void;
+}
+
+export interface TunnelPorts {
+  readonly arena: Arena;
+  readonly link: PlaneLink;
+  readonly sockets: SocketsPort;
+  readonly timestamps: TimestampStore;
+  /** A member of a mesh has it. */
+  readonly mesh?: MeshPort | undefined;
+}
+
+/** Counters of the packet path and of handshakes. */
+export interface TunnelReport extends Report {
+  readonly peers: number;
+  readonly activePeers: number;
+  /** Peers that lost their slot to another. */
+  readonly evictions: number;
+  /** By outcome. */
+  readonly handshakes: Readonly<Record<string, number>>;
 }

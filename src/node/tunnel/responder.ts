@@ -5,7 +5,6 @@
  *     for us? (one X25519) -> known peer? -> proved? -> new? -> response, keypair waits for its first packet
  */
 
-import { readSockaddr } from '../../base/endpoint.ts';
 import type { Env } from '../../base/env.ts';
 import { KEY_BYTES } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
@@ -57,7 +56,7 @@ export class Responder {
   }
 
   #respond(peer: Peer, theirs: PeerKey, received: ReceivedInitiation, source: Uint8Array): string {
-    const { keypairs, active, send, changed } = this.#ports;
+    const { keypairs, active, ways, changed } = this.#ports;
     const now = this.#env.now();
     active.activate(peer);
     const keypair = keypairs.take();
@@ -73,12 +72,11 @@ export class Responder {
       keypairs.free(keypair);
       return response;
     }
-    const endpoint = readSockaddr(source);
-    if (endpoint !== undefined) active.setEndpoint(peer, endpoint);
+    ways.heard(peer, source);
     const { keys, message } = response;
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt: NEVER });
     peer.cookies.addMacs(message, now);
-    send(source, message);
+    ways.answer(source, message);
     this.#outcomes.tell('initiation answered', peer);
     changed(peer);
     return 'initiation answered';

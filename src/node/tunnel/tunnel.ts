@@ -13,7 +13,6 @@ import { BugError, unreachable } from '../../base/errors.ts';
 import type { NodePrivate } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
-import type { Arena } from '../dataplane/arena.ts';
 import { RING_ENTRIES } from '../dataplane/arena.ts';
 import type { Event, Report } from '../dataplane/commands.ts';
 import { ringRead } from '../dataplane/ring.ts';
@@ -23,37 +22,22 @@ import type {
   InterfaceChange,
   InterfaceStatus,
   PeerChange,
-  PeerStatus,
 } from './configuration.ts';
 import { Handshakes } from './handshakes.ts';
 import { Keypairs } from './keypairs.ts';
 import { Listener } from './listener.ts';
+import { MeshLink } from './mesh-link.ts';
 import type { Peer } from './peer.ts';
+import { peerStatus } from './peer-status.ts';
 import { PeerTable } from './peer-table.ts';
 import { PeerTimers } from './peer-timers.ts';
-import type { PlaneLink, SocketsPort, TimestampStore } from './ports.ts';
+import type { MeshPort, TunnelPorts, TunnelReport } from './ports.ts';
+import { RoamingWays } from './ways.ts';
 
 /** So many handshake messages waiting at once are load: a quarter of the ring. */
 const BUSY_DATAGRAMS: number = RING_ENTRIES / 4;
 /** Packets to a peer that cannot be asked wait so long for an endpoint or a key to be set. */
 const HOPELESS: Millis = seconds(5);
-
-export interface TunnelPorts {
-  readonly arena: Arena;
-  readonly link: PlaneLink;
-  readonly sockets: SocketsPort;
-  readonly timestamps: TimestampStore;
-}
-
-/** Counters of the packet path and of handshakes. */
-export interface TunnelReport extends Report {
-  readonly peers: number;
-  readonly activePeers: number;
-  /** Peers that lost their slot to another. */
-  readonly evictions: number;
-  /** By outcome. */
-  readonly handshakes: Readonly<Record<string, number>>;
-}
 
 export class Tunnel implements ConfigurableInterface {
   readonly #env: Env;
@@ -66,6 +50,9 @@ export class Tunnel implements ConfigurableInterface {
   readonly #peers: PeerTable;
   readonly #reports: ((report: Report) => void)[] = [];
 
+  /** Null for plain WireGuard. */
+  readonly mesh: MeshLink | null;
+
   constructor(env: Env, ports: TunnelPorts) {
     const { arena, link } = ports;
     this.#env = env;
@@ -74,11 +61,14 @@ export class Tunnel implements ConfigurableInterface {
     this.#listener = new Listener(env, ports.sockets, link);
     this.#keypairs = new Keypairs(arena, link, (length) => env.random(length));
     this.#active = new ActivePeers(arena, link, (peer) => this.#retire(peer));
+    const sendTo = (to: Uint8Array, datagram: Uint8Array): void =>
+      this.#listener.sendTo(to, datagram);
+    this.mesh = ports.mesh === undefined ? null : this.#meshLink(ports.mesh, sendTo);
     this.#handshakes = new Handshakes(env, {
       keypairs: this.#keypairs,
       active: this.#active,
       timestamps: ports.timestamps,
-      send: (sockaddr, datagram) => this.#listener.sendTo(sockaddr, datagram),
+      ways: this.mesh ?? new RoamingWays(this.#active, sendTo),
       peer: (publicKey) => this.#peers.find(publicKey),
       changed: (peer) => this.#timers.check(peer),
     });
@@ -103,7 +93,7 @@ export class Tunnel implements ConfigurableInterface {
       privateKey: this.#handshakes.privateKey,
       listenPort: this.#listener.port,
       fwmark: this.#listener.mark,
-      peers: this.#peers.all().map((peer) => this.#peerStatus(peer)),
+      peers: this.#peers.all().map((peer) => peerStatus(peer, this.#active, this.#peers)),
     };
   }
 
@@ -163,6 +153,10 @@ export class Tunnel implements ConfigurableInterface {
       case 'confirmed':
         this.#slotEvent(event);
         return;
+      case 'path-wanted':
+      case 'relay':
+        this.mesh?.onEvent(event);
+        return;
       case 'released':
         for (const keypair of event.keypairs) this.#keypairs.free(keypair);
         return;
@@ -184,6 +178,19 @@ export class Tunnel implements ConfigurableInterface {
       default:
         unreachable(event);
     }
+  }
+
+  #meshLink(port: MeshPort, sendTo: (to: Uint8Array, datagram: Uint8Array) => void): MeshLink {
+    return new MeshLink({
+      arena: this.#ports.arena,
+      link: this.#ports.link,
+      peers: this.#peers,
+      active: this.#active,
+      port,
+      sendTo,
+      handshake: (datagram, source) => this.#handshakes.receive(datagram, source),
+      dropKeypairs: (peer) => this.#dropKeypairs(peer),
+    });
   }
 
   #slotEvent(event: Extract<Event, { type: 'rekey' | 'wake' | 'confirmed' }>): void {
@@ -279,22 +286,9 @@ export class Tunnel implements ConfigurableInterface {
 
   #datagrams(): void {
     const count = ringRead(this.#ports.arena, (datagram, source) => {
-      if (this.#listener.isOpen) this.#handshakes.receive(datagram, source);
+      if (!this.#listener.isOpen || this.mesh?.takes(datagram, source) === true) return;
+      this.#handshakes.receive(datagram, source);
     });
     if (count >= BUSY_DATAGRAMS) this.#handshakes.busy();
-  }
-
-  #peerStatus(peer: Peer): PeerStatus {
-    const marks = peer.slot < 0 ? undefined : this.#active.marks(peer);
-    return {
-      publicKey: peer.publicKey,
-      presharedKey: peer.presharedKey,
-      endpoint: this.#active.endpoint(peer),
-      lastHandshake: peer.lastHandshake,
-      bytesReceived: peer.bytesReceived + (marks?.bytesReceived ?? 0),
-      bytesSent: peer.bytesSent + (marks?.bytesSent ?? 0),
-      persistentKeepaliveSeconds: peer.persistentKeepaliveSeconds,
-      allowedIps: this.#peers.allowedIps(peer),
-    };
   }
 }

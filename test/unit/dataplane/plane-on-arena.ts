@@ -82,6 +82,7 @@ export class PlaneOnArena {
       kernels: loadKernels(wasm, this.arena.memory),
       aead: nodeCryptoAead(this.arena.u8),
       tun: this.#fakeTun(uso),
+      mesh: false,
       hashSeed: [3, 4],
       mtuBytes,
       now: () => this.now,

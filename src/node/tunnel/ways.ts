@@ -1,0 +1,49 @@
+/**
+ * Where a peer is asked, and what a message that has proved itself says of where it is.
+ *
+ *     plain WireGuard   the peer is where it was last heard (the paper, 2.1)
+ *     a mesh            paths decide (mesh-link.ts); to be heard proves nothing about the way back
+ */
+
+import { readSockaddr, sockaddr } from '../../base/endpoint.ts';
+import type { ActivePeers } from './active.ts';
+import type { Peer } from './peer.ts';
+
+export interface Ways {
+  /** False where there is nowhere to send to. */
+  canReach(peer: Peer): boolean;
+  /** Sends an initiation of ours. */
+  send(peer: Peer, datagram: Uint8Array): void;
+  /** @param source 28 bytes, from where a message of this peer came that has proved itself */
+  heard(peer: Peer, source: Uint8Array): void;
+  /** Sends an answer to where its question came from. */
+  answer(source: Uint8Array, datagram: Uint8Array): void;
+}
+
+export class RoamingWays implements Ways {
+  readonly #active: ActivePeers;
+  readonly #send: (sockaddr: Uint8Array, datagram: Uint8Array) => void;
+
+  constructor(active: ActivePeers, send: (sockaddr: Uint8Array, datagram: Uint8Array) => void) {
+    this.#active = active;
+    this.#send = send;
+  }
+
+  canReach(peer: Peer): boolean {
+    return this.#active.endpoint(peer) !== undefined;
+  }
+
+  send(peer: Peer, datagram: Uint8Array): void {
+    const endpoint = this.#active.endpoint(peer);
+    if (endpoint !== undefined) this.#send(sockaddr(endpoint), datagram);
+  }
+
+  heard(peer: Peer, source: Uint8Array): void {
+    const endpoint = readSockaddr(source);
+    if (endpoint !== undefined) this.#active.setEndpoint(peer, endpoint);
+  }
+
+  answer(source: Uint8Array, datagram: Uint8Array): void {
+    this.#send(source, datagram);
+  }
+}
