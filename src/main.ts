@@ -11,7 +11,9 @@ import { peerCredentials } from './linux/peer-credentials.ts';
 import { serviceManager } from './linux/sd-notify.ts';
 import { timeConfirmed } from './linux/time-sync.ts';
 import { loadCarried, places } from './native-file.ts';
+import { NodeSystem } from './node-system.ts';
 import { runMain } from './run-main.ts';
+import { runNode } from './start-node.ts';
 import { startWireguard } from './start-wireguard.ts';
 
 const ours = assets();
@@ -20,6 +22,15 @@ runMain({
   tunnel: (stateFolder) => {
     const { native, nativePath } = nativeOf(ours, stateFolder);
     return { start: startWireguard({ native, assets: ours, nativePath }), now: bootClock(native) };
+  },
+  node: (stateFolder) => {
+    const { native, nativePath } = nativeOf(ours, stateFolder);
+    const system = new NodeSystem(native, timeConfirmed(native));
+    return {
+      now: bootClock(native),
+      run: (options, process) =>
+        runNode(options, { native, assets: ours, nativePath }, { ...process, system }),
+    };
   },
   control: (stateFolder) => {
     const { native } = nativeOf(ours, stateFolder);

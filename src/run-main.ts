@@ -9,30 +9,27 @@
  *     POSTERN_CALLED_AS  the name a starter script was called by
  */
 
-import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { fstatSync, openSync, writeSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import type { Env } from './base/env.ts';
-import { ConfigError } from './base/errors.ts';
 import { parseIp } from './base/ip.ts';
-import type { Log, LogLevel } from './base/log.ts';
-import { lineLog } from './base/log.ts';
 import type { Millis } from './base/time.ts';
-import { unixMillis } from './base/time.ts';
 import { buildInfo } from './build-info.ts';
 import { askControl } from './cli/ask-control.ts';
+import { askNode, watchNode } from './cli/ask-node.ts';
 import { askStatus } from './cli/ask-status.ts';
 import type { Parent } from './cli/background.ts';
 import { startInBackground, waitingParent } from './cli/background.ts';
 import { confirmAt } from './cli/confirm.ts';
 import type { ControlOptions } from './cli/control.ts';
+import type { NodeOptions } from './cli/node.ts';
 import { describe, runProgram } from './cli/program.ts';
 import type { VersionFacts } from './cli/version.ts';
 import type { WireguardOptions } from './cli/wireguard.ts';
-import { LOG_LEVELS } from './cli/wireguard.ts';
 import { UAPI_FOLDER } from './node/uapi/server.ts';
+import { environmentLevel, makeLog, realEnv } from './process-env.ts';
+import { qrModules } from './qr-modules.ts';
 import type { ControlProcess } from './run-control.ts';
 import { control } from './run-control.ts';
 import { disk } from './store/safe-file.ts';
@@ -40,10 +37,6 @@ import type { StartTunnel } from './wireguard.ts';
 import { runWireguard } from './wireguard.ts';
 
 const STATE_FOLDER = '/var/lib/postern';
-/** The longest delay that setTimeout takes. */
-const MAX_DELAY_MILLIS = 2 ** 31 - 1;
-
-type Level = LogLevel | 'silent';
 
 /** What a tunnel needs of the real system. */
 export interface Joined {
@@ -57,10 +50,27 @@ export interface JoinedControl
   extends Omit<ControlProcess, 'env' | 'onReload' | 'stop' | 'version'>,
     Pick<Joined, 'now'> {}
 
+/** What the node needs of it. */
+export interface JoinedNode extends Pick<Joined, 'now'> {
+  run(options: RunNodeOptions, process: NodeRun): Promise<void>;
+}
+
+/** What the process brings to a node. */
+export interface NodeRun {
+  readonly env: Env;
+  readonly version: string;
+  readonly stop: Promise<string>;
+}
+
+export interface RunNodeOptions extends Omit<NodeOptions, 'stateFolder' | 'logLevel'> {
+  readonly stateFolder: string;
+}
+
 /** Called by the verbs that need them: the native file takes its time to load, and may be missing. */
 export interface Joins {
   tunnel(stateFolder: string): Joined;
   control(stateFolder: string): JoinedControl;
+  node(stateFolder: string): JoinedNode;
 }
 
 /** Runs the verb that the arguments name, then ends the process with its exit code. */
@@ -105,6 +115,10 @@ async function main(joins: Joins): Promise<number> {
     control: (options: ControlOptions) =>
       control(options, process.env, terminal.out, () => controlProcess(options, joins)),
     ask: askControl,
+    node: (options: NodeOptions) => node(options, joins),
+    askNode,
+    watchNode,
+    qr: qrModules,
   };
   if (parent === undefined) return runProgram(calledAs, process.argv.slice(2), actions, terminal);
   const said: string[] = [];
@@ -149,6 +163,19 @@ async function wireguard(
   });
 }
 
+async function node({ logLevel, ...options }: NodeOptions, joins: Joins): Promise<void> {
+  const stateFolder = resolve(options.stateFolder ?? process.env['POSTERN_STATE'] ?? STATE_FOLDER);
+  const { run, now } = joins.node(stateFolder);
+  await run(
+    { ...options, stateFolder },
+    {
+      env: realEnv(now, makeLog(logLevel ?? environmentLevel(), false)),
+      version: buildInfo().version,
+      stop: stopSignal(),
+    },
+  );
+}
+
 function controlProcess({ logLevel, flags }: ControlOptions, joins: Joins): ControlProcess {
   const state = flags['state']?.[0] ?? process.env['POSTERN_STATE'] ?? STATE_FOLDER;
   const { now, ...joined } = joins.control(resolve(state));
@@ -175,66 +202,6 @@ function respawnOf(args: readonly string[]): Parameters<typeof startInBackground
     args: [...before, ...args],
     environment: { ...process.env, POSTERN_CALLED_AS: 'postern' },
   };
-}
-
-function realEnv(now: () => Millis, log: Log): Env {
-  const setTimer = (at: Millis, action: () => void): (() => void) => {
-    let timer: NodeJS.Timeout;
-    const arm = (): void => {
-      const left = at - now();
-      if (left > MAX_DELAY_MILLIS) timer = setTimeout(arm, MAX_DELAY_MILLIS);
-      else timer = setTimeout(action, Math.max(0, Math.ceil(left)));
-    };
-    arm();
-    return () => clearTimeout(timer);
-  };
-  return {
-    now,
-    wall: () => unixMillis(Date.now()),
-    random: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
-    setTimer,
-    log,
-  };
-}
-
-/** A line that cannot be written is lost: a full disk or a closed pipe must not end the tunnel. */
-function makeLog(level: Level, background: boolean): Log {
-  const file = background ? process.env['POSTERN_LOG_FILE'] : undefined;
-  if (level === 'silent' || (background && file === undefined)) return lineLog(() => {}, 'error');
-  const to = file === undefined ? 1 : openSync(file, 'a', 0o600);
-  const write = (line: string): void => {
-    try {
-      writeSync(to, line);
-    } catch {}
-  };
-  return lineLog(write, level, to === 1 && journalReadsUs());
-}
-
-/** JOURNAL_STREAM names device and inode of the stream that journald reads (systemd.exec(5)). */
-function journalReadsUs(): boolean {
-  const { dev, ino } = fstatSync(1);
-  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`;
-}
-
-/** @throws ConfigError for a level that does not exist */
-function environmentLevel(): Level {
-  const wanted = process.env['POSTERN_LOG'];
-  if (wanted !== undefined) {
-    const level = LOG_LEVELS.find((known) => known === wanted);
-    if (level !== undefined) return level;
-    throw new ConfigError(`POSTERN_LOG: wanted one of ${LOG_LEVELS.join(', ')}, found '${wanted}'`);
-  }
-  switch (process.env['LOG_LEVEL']) {
-    case 'verbose':
-    case 'debug':
-      return 'debug';
-    case 'error':
-      return 'error';
-    case 'silent':
-      return 'silent';
-    default:
-      return 'info';
-  }
 }
 
 function stopSignal(): Promise<string> {

@@ -1,23 +1,20 @@
 /**
  * Links as the kernel sees them, over a route netlink socket: what interface a name is, and what becomes of it.
  *
- *     message     length 4 | type 2 | flags 2 | sequence 4 | port 4 | body, up to a multiple of 4
  *     link body   family 1, 1 | device type 2 | index 4 | flags 4 | change mask 4 | attributes
  *     attribute   length 2, with these 4 | type 2 | value, up to a multiple of 4
  *
  * A watch asks for the link's state at once and again after the kernel had to drop messages (ENOBUFS), so that
- * what it reports is never staler than the socket is full. Messages are read as a whole or not at all.
+ * what it reports is never staler than the socket is full.
  *
  * Source: netlink(7), rtnetlink(7).
  */
 
 import { NetError } from '../base/errors.ts';
-import { ERRNO, NETLINK, NETLINK_ALIGN, SOCKET, STRUCT } from './abi.ts';
-import { Descriptor } from './descriptor.ts';
-import { checked, systemError } from './errno.ts';
+import { ERRNO, NETLINK, STRUCT } from './abi.ts';
+import { systemError } from './errno.ts';
 import type { Native } from './ffi.ts';
-import type { Block } from './memory.ts';
-import { block, store64 } from './memory.ts';
+import { messagesOf, netlinkAlign, RouteSocket } from './route-socket.ts';
 import { onReadable } from './wait.ts';
 
 export interface Link {
@@ -39,15 +36,6 @@ export type LinkMessage = LinkEvent | { readonly type: 'refused'; readonly errno
 
 const { nlmsghdr: MESSAGE, ifinfomsg: INFO, rtattr: ATTRIBUTE, nlmsgerr: REFUSAL } = STRUCT;
 
-/** The kernel writes at most 32 KiB at once unless asked for more. */
-const RECEIVE_BYTES = 32_768;
-/** Header, link body and a name of 16 bytes; behind it the kernel's own address. */
-const REQUEST_BYTES = 64;
-const RECEIVE_TAIL = {
-  message: RECEIVE_BYTES,
-  iovec: RECEIVE_BYTES + 64,
-  name: RECEIVE_BYTES + 80,
-} as const;
 /** Of each wake, so that a flood of link changes leaves the loop its turn. */
 const MAX_READS = 16;
 
@@ -55,9 +43,9 @@ const MAX_READS = 16;
 export function linkInfo(native: Native, which: string | number): Link | undefined {
   const socket = new RouteSocket(native, 0);
   try {
-    socket.ask(which);
+    ask(socket, which);
     // A request is answered before sendmsg returns; MSG_DONTWAIT is only a safeguard.
-    for (const message of socket.receive() ?? []) {
+    for (const message of receive(socket) ?? []) {
       if (message.type === 'link') return message.link;
       if (message.type === 'refused' && message.errno === ERRNO.ENODEV) return undefined;
       if (message.type === 'refused')
@@ -102,93 +90,30 @@ export function watchLink(
   };
   const waiting = onReadable(native, socket.fd, () => {
     for (let reads = 0; reads < MAX_READS && !over; reads++) {
-      const messages = socket.receive();
+      const messages = receive(socket);
       if (messages === undefined) return;
       for (const message of messages) hear(message);
-      if (!over && socket.overrun) socket.ask(index);
+      if (!over && socket.overrun) ask(socket, index);
     }
   });
-  socket.ask(index);
+  ask(socket, index);
   return { close };
 }
 
-class RouteSocket {
-  readonly #native: Native;
-  readonly #file: Descriptor;
-  readonly #request: Block;
-  readonly #memory: Block;
-  #sequence = 0;
-  /** The kernel dropped messages before those of the last `receive`. */
-  overrun = false;
+function ask(socket: RouteSocket, which: string | number): void {
+  socket.send(linkRequest(which, 1), `the interface ${which}`);
+}
 
-  constructor(native: Native, groups: number) {
-    const type = SOCKET.SOCK_RAW | SOCKET.SOCK_CLOEXEC | SOCKET.SOCK_NONBLOCK;
-    const fd = native.socket(SOCKET.AF_NETLINK, type, NETLINK.NETLINK_ROUTE);
-    this.#native = native;
-    this.#file = new Descriptor(native, checked('open a netlink socket', fd));
-    this.#request = block(native, REQUEST_BYTES + STRUCT.sockaddr_nl.bytes);
-    this.#memory = block(native, RECEIVE_BYTES + 128);
-    const { u16, u32, address } = this.#request;
-    u16[0] = SOCKET.AF_NETLINK;
-    u32[STRUCT.sockaddr_nl.nl_groups >> 2] = groups;
-    const bound = native.bind(fd, address, STRUCT.sockaddr_nl.bytes);
-    if (bound < 0) {
-      this.#file.close();
-      throw systemError('listen to link changes', bound);
-    }
-    this.#prepareReceive();
-  }
-
-  get fd(): number {
-    return this.#file.fd;
-  }
-
-  close(): void {
-    this.#file.close();
-  }
-
-  ask(which: string | number): void {
-    const { u8, u32, address } = this.#request;
-    const request = linkRequest(which, ++this.#sequence);
-    u8.set(request);
-    u32[REQUEST_BYTES >> 2] = SOCKET.AF_NETLINK;
-    const name = address + REQUEST_BYTES;
-    const nameBytes = STRUCT.sockaddr_nl.bytes;
-    const sent = this.#native.sendto(this.fd, address, request.length, 0, name, nameBytes);
-    checked(`ask for the interface ${which}`, sent);
-  }
-
-  /** Messages of one datagram; undefined when there is nothing more to read. */
-  receive(): LinkMessage[] | undefined {
-    const { u8, u32, address } = this.#memory;
-    const { message, name } = RECEIVE_TAIL;
-    u32[(message + STRUCT.msghdr.msg_namelen) >> 2] = STRUCT.sockaddr_nl.bytes;
-    const bytes = this.#native.recvmsg(this.fd, address + message, 0);
-    this.overrun = bytes === -ERRNO.ENOBUFS;
-    if (this.overrun) return [];
-    if (bytes === -ERRNO.EAGAIN || bytes === -ERRNO.EINTR) return undefined;
-    checked('read link changes', bytes);
-    // Other programs may write to this socket too; the kernel is port 0.
-    const port = u32[(name + STRUCT.sockaddr_nl.nl_pid) >> 2];
-    return port === 0 ? readLinkMessages(u8.subarray(0, bytes)) : [];
-  }
-
-  #prepareReceive(): void {
-    const { u32, address } = this.#memory;
-    const { message, iovec, name } = RECEIVE_TAIL;
-    store64(u32, message + STRUCT.msghdr.msg_name, address + name);
-    store64(u32, message + STRUCT.msghdr.msg_iov, address + iovec);
-    u32[(message + STRUCT.msghdr.msg_iovlen) >> 2] = 1;
-    store64(u32, iovec, address);
-    u32[(iovec + STRUCT.iovec.iov_len) >> 2] = RECEIVE_BYTES;
-  }
+function receive(socket: RouteSocket): LinkMessage[] | undefined {
+  const bytes = socket.receive();
+  return bytes && readLinkMessages(bytes);
 }
 
 /** RTM_GETLINK for a name (at most 15 bytes) or an index. */
 export function linkRequest(which: string | number, sequence: number): Uint8Array {
   const name = typeof which === 'string' ? new TextEncoder().encode(`${which}\0`) : undefined;
   const attributeBytes = name === undefined ? 0 : ATTRIBUTE.bytes + name.length;
-  const length = MESSAGE.bytes + INFO.bytes + align(attributeBytes);
+  const length = MESSAGE.bytes + INFO.bytes + netlinkAlign(attributeBytes);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   view.setUint32(MESSAGE.nlmsg_len, length, true);
@@ -207,16 +132,9 @@ export function linkRequest(which: string | number, sequence: number): Uint8Arra
 /** The link messages of one datagram; those cut short or of other kinds are left out. Never throws. */
 export function readLinkMessages(bytes: Uint8Array): LinkMessage[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const messages: LinkMessage[] = [];
-  for (let at = 0; at + MESSAGE.bytes <= bytes.length; ) {
-    const length = view.getUint32(at + MESSAGE.nlmsg_len, true);
-    if (length < MESSAGE.bytes || at + length > bytes.length) break;
-    const type = view.getUint16(at + MESSAGE.nlmsg_type, true);
-    const message = readMessage(view, type, at + MESSAGE.bytes, at + length);
-    if (message !== undefined) messages.push(message);
-    at += align(length);
-  }
-  return messages;
+  return [...messagesOf(view)].flatMap(
+    ({ type, from, to }) => readMessage(view, type, from, to) ?? [],
+  );
 }
 
 function readMessage(
@@ -258,12 +176,8 @@ function readLink(view: DataView, index: number, flags: number, from: number, to
       name = new TextDecoder().decode(
         new Uint8Array(view.buffer, view.byteOffset + value, end - value - 1),
       );
-    at += align(length);
+    at += netlinkAlign(length);
   }
   const up = (flags & NETLINK.IFF_UP) !== 0;
   return { index, name, up, running: up && (flags & NETLINK.IFF_RUNNING) !== 0, mtuBytes };
-}
-
-function align(bytes: number): number {
-  return (bytes + NETLINK_ALIGN - 1) & ~(NETLINK_ALIGN - 1);
 }

@@ -18,6 +18,7 @@ const HEADERS = [
   'sys/timex.h',
   'sys/un.h',
   'netinet/in.h',
+  'netinet/tcp.h',
   'netinet/udp.h',
   'net/if.h',
   'linux/if_tun.h',

@@ -2,6 +2,7 @@
 
 import { be16 } from './checksum.ts';
 
+const RULES = 1;
 const FRAGMENT = 2;
 const MALFORMED = 3;
 
@@ -92,6 +93,7 @@ function inspectTransport(seen: Mutable<Seen>, bytes: Uint8Array, way: Way): See
   const short = fragment === 'first' ? FRAGMENT : MALFORMED;
   if (bytes.length < leastBytes(protocol, fragment, way)) return short;
   if (protocol === icmp) return inspectIcmp(seen, bytes, way);
+  if (protocol === 6) seen.answer = ((bytes[13] ?? 0) & 0x12) === 0x12;
   if (fragment === 'whole' && way !== 'quoted') {
     const told = protocol === 6 ? ((bytes[12] as number) >> 4) * 4 : be16(bytes, 4);
     const least = protocol === 6 ? 20 : 8;
@@ -110,9 +112,11 @@ function leastBytes(protocol: number, fragment: Seen['fragment'], way: Way): num
   return protocol === 132 && fragment === 'whole' ? 12 : 8;
 }
 
-function inspectIcmp(seen: Mutable<Seen>, bytes: Uint8Array, way: Way): Seen {
+function inspectIcmp(seen: Mutable<Seen>, bytes: Uint8Array, way: Way): Seen | number {
   const v4 = seen.protocol === 1;
   const type = bytes[0] as number;
+  const orders = v4 ? [5, 9, 10] : [130, 131, 132, 133, 134, 135, 136, 137, 143];
+  if (way !== 'quoted' && orders.includes(type)) return RULES;
   const [request, reply] = v4 ? [8, 0] : [128, 129];
   if (type === request || type === reply) {
     seen.answer = type === reply;

@@ -1,64 +1,20 @@
 /**
  * `PUT /machine/lan`: a node of ours reports all the devices that it shares; what is not in the list is withdrawn.
- *
- *     { "nodeKey": "nodekey:…", "devices": [ { "id", "kind", "name", "sshPort", "mode", "publicKey"?, "owner"? } ] }
- *     200 { "devices": [ { "id", "name": "cam.mesh.internal", "ip4", "ip6" } ] }     as they are to be reached
- *     400, 401, 409 { "Error" }                                                      and nothing has changed
- *
- * `nodeKey` may be left out where the machine is one node alone. What makes a device a good one is the registry's
- * to say (registry/lan.ts).
+ * The words of both sides are in protocol/tailcfg/lan.ts; what makes a device a good one is the registry's to say
+ * (registry/lan.ts).
  */
 
 import { NetError } from '../../base/errors.ts';
-import type { NodeKeyText } from '../../protocol/tailcfg/keys.ts';
-import { isKeyText } from '../../protocol/tailcfg/keys.ts';
-import type { Shape } from '../../protocol/tailcfg/shape.ts';
-import { leaf, list, maybe, object, oneOf, text, whole } from '../../protocol/tailcfg/shape.ts';
-import { MAX_REQUEST_BYTES, read } from '../../protocol/tailcfg/validate.ts';
+import type { AllottedDevice, LanReport } from '../../protocol/tailcfg/lan.ts';
+import { readLanReport } from '../../protocol/tailcfg/lan.ts';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { Refused } from '../registry/change.ts';
 import type { SharedDevice } from '../registry/lan.ts';
-import { MAX_SHARED, shareDevices } from '../registry/lan.ts';
-import type { DeviceMode, LanDevice, MeshNode } from '../registry/model.ts';
+import { shareDevices } from '../registry/lan.ts';
+import type { LanDevice, MeshNode } from '../registry/model.ts';
 import type { Exchange } from './exchange.ts';
 import { actor, nodeOf, nodesOf } from './members.ts';
 import type { Tally } from './tally.ts';
-
-interface ReportedDevice {
-  readonly id: string;
-  readonly kind: 'lan' | 'wireguard';
-  readonly name: string;
-  readonly sshPort: number;
-  readonly mode: DeviceMode;
-  readonly publicKey?: NodeKeyText;
-  readonly owner?: string;
-}
-
-export interface LanReport {
-  readonly nodeKey?: NodeKeyText;
-  readonly devices: readonly ReportedDevice[];
-}
-
-const nodeKey: Shape<NodeKeyText> = leaf<NodeKeyText>(
-  'a nodekey:',
-  (value) => typeof value === 'string' && isKeyText(value, 'nodekey:'),
-);
-
-export const LAN_REPORT: Shape<LanReport> = object<LanReport>({
-  nodeKey: maybe(nodeKey),
-  devices: list(
-    object<ReportedDevice>({
-      id: text(64),
-      kind: oneOf('lan', 'wireguard'),
-      name: text(256),
-      sshPort: whole(1, 65_535),
-      mode: oneOf<DeviceMode>('route', 'gateway'),
-      publicKey: maybe(nodeKey),
-      owner: maybe(text(320)),
-    }),
-    MAX_SHARED,
-  ),
-});
 
 export interface LanHost {
   readonly coordinator: Coordinator;
@@ -68,7 +24,7 @@ export interface LanHost {
 export async function handleLan(host: LanHost, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
   if (body === undefined) return;
-  const report = read('LanReport', LAN_REPORT, body, MAX_REQUEST_BYTES);
+  const report = readLanReport(body);
   if ('reason' in report) {
     exchange.refuse(report.reason, 400, { detail: report.detail, text: report.detail });
     return;
@@ -126,7 +82,7 @@ function sayRefused(exchange: Exchange, { code, reason }: Refused): void {
   exchange.refuse('lan: refused', status, { detail: code, text: reason });
 }
 
-const allotted = ({ id, name, ip4, ip6 }: LanDevice, baseDomain: string): object => ({
+const allotted = ({ id, name, ip4, ip6 }: LanDevice, baseDomain: string): AllottedDevice => ({
   id,
   name: `${name}.${baseDomain}`,
   ip4,

@@ -174,6 +174,8 @@ function readTransport(way: u32): u32 {
   if (transportBytes < least) return fragment == FIRST ? DROP_FRAGMENT : DROP_MALFORMED;
   if (fragment == WHOLE && way != QUOTED && protocol != SCTP)
     if (!lengthHolds(transport, transportBytes, protocol == TCP)) return DROP_MALFORMED;
+  // SYN and ACK together answer a SYN, and so must not begin what it was refused for.
+  if (protocol == TCP && transportBytes >= 14) answer = (load<u8>(transport, 13) & 0x12) == 0x12;
   const ports = load<u32>(transport);
   setTalk(way == INCOMING ? rotl<u32>(ports, 16) : ports);
   return 0;
@@ -188,6 +190,19 @@ export function lengthHolds(header: usize, bytes: u32, tcp: bool): bool {
   return told >= least && told <= bytes;
 }
 
+/**
+ * Messages that change where a host sends or who it takes for its router; no business of anybody beyond a tunnel.
+ *
+ *     ICMP     redirect 5, router advertisement 9 and solicitation 10
+ *     ICMPv6   multicast listeners 130 to 132 and 143, neighbour discovery 133 to 137
+ */
+// @ts-ignore: decorator
+@inline
+function givesOrders(type: u32): bool {
+  if (family == 4) return type == 5 || type == 9 || type == 10;
+  return (type >= 130 && type <= 137) || type == 143;
+}
+
 function readOther(way: u32): u32 {
   hasPorts = false;
   if (protocol != (family == 4 ? ICMP : ICMP6)) {
@@ -196,6 +211,7 @@ function readOther(way: u32): u32 {
   }
   if (transportBytes < 8) return fragment == FIRST ? DROP_FRAGMENT : DROP_MALFORMED;
   const type: u32 = load<u8>(transport);
+  if (way != QUOTED && givesOrders(type)) return DROP_RULES;
   const request: u32 = family == 4 ? 8 : 128;
   answer = type == (family == 4 ? 0 : 129);
   if (answer || type == request) {

@@ -78,7 +78,8 @@ export class Plane {
       seedLow,
       seedHigh,
     );
-    this.#rules([ALLOW_ALL]);
+    // A member of a mesh lets nobody in before its map says so.
+    this.#rules(ports.mesh ? [] : [ALLOW_ALL]);
     this.#transmit = new Transmit(this.#shared);
     this.#receive = new Receive(
       this.#shared,

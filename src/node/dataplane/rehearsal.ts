@@ -19,6 +19,7 @@ import type { Arena } from './arena.ts';
 import { KEYPAIR, keypairAt, PEER, peerAt, VNET_HEADER_BYTES } from './arena.ts';
 import type { Plane } from './plane.ts';
 import type { UdpPort } from './ports.ts';
+import { ALLOW_ALL } from './rules.ts';
 
 /** The far end of the rehearsal: linux/echo.ts. */
 export interface RehearsalStage {
@@ -93,6 +94,7 @@ function setScene(plane: Plane, arena: Arena, now: number): void {
     plane.apply({ type: 'allow', peer, prefix: prefixOf(address, bits) });
     plane.apply({ type: 'allow', peer, prefix: prefixOf(ADDRESS6, bits * 4) });
   }
+  plane.apply({ type: 'rules', rules: [ALLOW_ALL] });
   plane.apply({ type: 'activate', peer: PEER_NUMBER, slot: 0 });
   const endpoint = sockaddr({ address, port: 1, scope: 0 });
   plane.apply({ type: 'endpoint', slot: 0, sockaddr: endpoint });

@@ -1,0 +1,243 @@
+/**
+ * `postern node`: joins the rooms of a node to the system, and ends them.
+ *
+ *     TUN, worker, tunnel -> paths, relays -> router, names, lan -> session (lock, files) -> socket -> ready
+ *
+ * The end goes backwards, so that the system's resolver and routes are as before when the device goes.
+ */
+
+import { readFileSync } from 'node:fs';
+import type { Env } from './base/env.ts';
+import { Health } from './base/health.ts';
+import type { Millis } from './base/time.ts';
+import { after, millis } from './base/time.ts';
+import { ownKey } from './crypto/x25519.ts';
+import type { Native } from './linux/ffi.ts';
+import { watchNetwork } from './linux/network-watch.ts';
+import { peerCredentials } from './linux/peer-credentials.ts';
+import { serviceManager } from './linux/sd-notify.ts';
+import { serveNodeApi } from './node/api/server.ts';
+import { Lan } from './node/lan/lan.ts';
+import { Names } from './node/names/names.ts';
+import { Paths } from './node/paths/paths.ts';
+import { Relays } from './node/relays/relays.ts';
+import { OWN_MARK } from './node/router/constants.ts';
+import { Router } from './node/router/router.ts';
+import { Session } from './node/session/session.ts';
+import { MeshNode, SERVICE_ADDRESSES } from './node.ts';
+import { MESH_MTU_BYTES } from './node-apply.ts';
+import { Backend } from './node-backend.ts';
+import { nodeMetrics } from './node-metrics.ts';
+import { openState } from './node-state.ts';
+import { NodeStatuses } from './node-status.ts';
+import type { NodeSystem } from './node-system.ts';
+import { NodeWires } from './node-wires.ts';
+import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
+import { startTunnel } from './start-wireguard.ts';
+
+/** Of the notes that outlive a killed process and not the machine's run. */
+const RUN_FOLDER = '/run/postern';
+
+export interface NodeOptions {
+  readonly stateFolder: string;
+  readonly socket: string;
+  /** Name of the TUN device. */
+  readonly tun: string;
+  readonly port: number;
+}
+
+export interface NodeProcess {
+  readonly env: Env;
+  readonly version: string;
+  readonly system: NodeSystem;
+  /** Resolves, with its reason, when this shall end. */
+  readonly stop: Promise<string>;
+}
+
+/** Runs until `stop` says so, or the device is deleted. @throws ConfigError, NetError */
+export async function runNode(
+  options: NodeOptions,
+  parts: StartPorts,
+  { env, version, system, stop }: NodeProcess,
+): Promise<void> {
+  const { native } = parts;
+  const health = new Health(env.log);
+  await using ends = new AsyncDisposableStack();
+  const state = await openState(options.stateFolder, options.tun, env.log);
+  const routerPorts = { env, ...system.routing, watch: watchOf(native, env) };
+  await Router.recover(routerPorts, { stateFolder: RUN_FOLDER });
+  const wires = new NodeWires(env);
+  const tunnel = await openTunnel(options, parts, env, state.timestampBound, wires);
+  ends.defer(() => tunnel.close());
+  const disco = ownKey(env.random(32));
+  const session = new Session(env, {
+    ...system.control,
+    env,
+    files: state.files,
+    folder: options.stateFolder,
+    health,
+    board: system.board(version),
+    discoKey: system.discoKey(disco),
+  });
+  const relays = new Relays(env, {
+    dial: system.dialRelay,
+    packet: (region, source, datagram) => wires.relayed(region, source, datagram),
+    batchEnd: () => wires.relayedEnd(),
+    gone: () => {},
+    changed: (region, change) => {
+      if (change === 'lost') paths.relayTrouble(region);
+    },
+  });
+  const mesh = tunnel.tunnel.mesh;
+  if (mesh === null) throw new Error('the tunnel is no member of a mesh');
+  const gateway = system.openGateway((datagram, from) => paths.onGateway(datagram, from));
+  ends.defer(() => gateway.close());
+  const paths: Paths = new Paths(
+    env,
+    {
+      sendUdp: (to, datagram) => mesh.sendUdp(to, datagram),
+      sendRelay: (region, peer, datagram) => {
+        const sent = relays.send(region, peer, datagram);
+        if (sent) relays.flush();
+        return sent;
+      },
+      setWay: (peer, way) => mesh.setWay(peer, way),
+      traffic: (peer) => mesh.traffic(peer),
+      localEndpoints: () => system.endpoints(options.tun, tunnel.tunnel.status().listenPort),
+      gateway: () => system.gateway(),
+      sendGateway: (to, datagram) => gateway.send(to, datagram),
+      measureRelay: (region) => relays.measure(region),
+      resolve: (host) => system.resolve(host),
+      endpointsChanged: (endpoints) => session.setEndpoints(endpoints.map(system.endpointKind)),
+      netInfoChanged: (info) => session.setNetInfo(info),
+      preferRelay: (region) => {
+        relays.setHome(region);
+        wires.setHome(region);
+      },
+      restarted: (peer) => mesh.dropSessions(peer),
+    },
+    disco,
+  );
+  wires.join({ mesh, paths, relays });
+  const router = new Router(routerPorts, {
+    interface: options.tun,
+    mark: OWN_MARK,
+    stateFolder: RUN_FOLDER,
+  });
+  const lan = new Lan(
+    env,
+    { report: (devices) => session.setLanDevices(devices), changed: () => node.lanChanged() },
+    state.devices,
+    health,
+  );
+  const names = new Names(env, system.names(options.tun, health), {
+    addresses: SERVICE_ADDRESSES,
+  });
+  const rooms = { session, tunnel: tunnel.tunnel, paths, relays, router, names, lan, wires };
+  const node: MeshNode = new MeshNode(
+    env,
+    rooms,
+    {
+      surroundings: () => system.surroundings(options.tun),
+      setServiceAddresses: (addresses) => system.setServiceAddresses(options.tun, addresses),
+    },
+    health,
+  );
+  ends.defer(() => node.close());
+  await node.start();
+  const watch = watchNetwork(
+    native,
+    env,
+    system.onlyReal(options.tun, () => node.networkChanged()),
+  );
+  ends.defer(() => watch.close());
+  node.networkChanged();
+  const statuses = new NodeStatuses(env, node, {
+    version,
+    interface: options.tun,
+    startedAt: env.now(),
+    port: () => tunnel.tunnel.status().listenPort,
+    hostname: system.hostname(),
+  });
+  const metrics = nodeMetrics(node);
+  const backend = new Backend(env, node, {
+    statuses,
+    icmpPing: system.icmpPing,
+    metrics: async () => (await metrics()).text,
+    machineFacts: () => system.machineFacts(version),
+  });
+  const api = await serveNodeApi({
+    path: options.socket,
+    backend,
+    env,
+    ownUid: process.getuid?.() ?? 0,
+    readFile: readSystemFile,
+    credentialsOf: peerCredentials(native),
+  });
+  ends.defer(() => api.close());
+  const service = serviceManager(native, process.env, process.pid);
+  env.log.info('node: ready', { interface: options.tun, socket: options.socket });
+  service.tell('READY=1');
+  ends.defer(beatWatchdog(env, service));
+  const gone = tunnel.gone.then(() => 'interface deleted');
+  const reason = await Promise.race([stop, gone]);
+  env.log.info('node: ending', { reason });
+  service.tell('STOPPING=1');
+}
+
+async function openTunnel(
+  { tun, port }: NodeOptions,
+  parts: StartPorts,
+  env: Env,
+  timestampBound: Parameters<ReturnType<typeof startTunnel>>[0]['timestampBound'],
+  wires: NodeWires,
+): Promise<StartedTunnel> {
+  const setup = {
+    name: tun,
+    mtuBytes: MESH_MTU_BYTES,
+    aead: undefined,
+    offload: true,
+    gso: true,
+    activePeers: undefined,
+    flows: undefined,
+    timestampBound,
+  };
+  const started = await startTunnel(parts)(setup, env, wires.port);
+  try {
+    started.tunnel.configure({ listenPort: port, fwmark: OWN_MARK.value, peers: [] });
+    // The sockets open when the device is up; addresses come with the map.
+    await started.setNetwork({ mtuBytes: MESH_MTU_BYTES, addresses: [], routes: [] });
+  } catch (error) {
+    await started.close();
+    throw error;
+  }
+  return started;
+}
+
+const watchOf =
+  (native: Native, env: Env) =>
+  (onChange: Parameters<typeof watchNetwork>[2]): (() => void) =>
+    watchNetwork(native, env, onChange).close;
+
+function readSystemFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function beatWatchdog(
+  env: Env,
+  { tell, watchdogMillis }: ReturnType<typeof serviceManager>,
+): () => void {
+  if (watchdogMillis === undefined) return () => {};
+  const pause: Millis = millis(watchdogMillis);
+  let cancel: () => void = () => {};
+  const beat = (): void => {
+    tell('WATCHDOG=1');
+    cancel = env.setTimer(after(env.now(), pause), beat);
+  };
+  beat();
+  return () => cancel();
+}
