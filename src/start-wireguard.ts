@@ -10,7 +10,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Worker } from 'node:worker_threads';
 import type { Assets } from './assets.ts';
-import { fromHex, toHex } from './base/bytes.ts';
 import type { Env } from './base/env.ts';
 import { BugError, NetError } from './base/errors.ts';
 import { nodePublic } from './base/keys.ts';
@@ -23,6 +22,8 @@ import { configureLink, setGsoMaxBytes } from './linux/ip.ts';
 import { LinkNetwork } from './linux/link-network.ts';
 import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
 import { linkInfo, watchLink } from './linux/netlink.ts';
+import { networkSystem } from './linux/network-system.ts';
+import { watchNetwork } from './linux/network-watch.ts';
 import type { TunDevice } from './linux/tun.ts';
 import { openTun } from './linux/tun.ts';
 import { openUdp } from './linux/udp-sockets.ts';
@@ -31,12 +32,14 @@ import type { Arena } from './node/dataplane/arena.ts';
 import { createArena, DEFAULT_SIZES } from './node/dataplane/arena.ts';
 import type { Event } from './node/dataplane/commands.ts';
 import type { WorkerSetup } from './node/dataplane/worker.ts';
-import type { SocketsPort, TimestampStore } from './node/tunnel/ports.ts';
+import type { MeshPort, SocketsPort } from './node/tunnel/ports.ts';
 import { Tunnel } from './node/tunnel/tunnel.ts';
 import type { Gso } from './node/tunnel/tunnel-health.ts';
 import { TunnelHealth } from './node/tunnel/tunnel-health.ts';
 import type { InterfaceReport } from './protocol/localapi/status.ts';
-import { TRANSPORT_LEAST_BYTES } from './protocol/wireguard/messages.ts';
+import { recoverLan, withLan } from './route-lan.ts';
+import { fullSuperPacket } from './super-packet-size.ts';
+import { timestampStore } from './timestamp-store.ts';
 import type { RunningTunnel, StartTunnel, TunnelSetup } from './wireguard.ts';
 
 /** GSO goes off in the worker, on the packet path, which tells nobody. */
@@ -58,9 +61,33 @@ export interface StartPorts {
   readonly nativePath: string | undefined;
 }
 
-export const startWireguard =
-  ({ native, assets, nativePath }: StartPorts): StartTunnel =>
-  async (setup, env) => {
+export const startWireguard = (ports: StartPorts): StartTunnel => {
+  const { native } = ports;
+  const start = startTunnel(ports);
+  return async (setup, env) => {
+    const system = { ...networkSystem(process.pid), env };
+    await recoverLan(system);
+    const tunnel = await start(setup, env, undefined);
+    if (setup.routeLan.length === 0) return tunnel;
+    return withLan(tunnel, setup, {
+      ...system,
+      watch: (onChange) => {
+        const watch = watchNetwork(native, env, onChange);
+        return () => watch.close();
+      },
+      mtuBytes: () => linkInfo(native, setup.name)?.mtuBytes,
+    });
+  };
+};
+
+/** A tunnel that also hands out itself, for the node, which is a member of a mesh. */
+export interface StartedTunnel extends RunningTunnel {
+  readonly tunnel: Tunnel;
+}
+
+export const startTunnel =
+  ({ native, assets, nativePath }: StartPorts) =>
+  async (setup: TunnelSetup, env: Env, mesh: MeshPort | undefined): Promise<StartedTunnel> => {
     const wasm = await assets.kernels();
     const device = openTun(native, setup.name, setup.offload ? 'full' : 'plain');
     const arena = createArena({
@@ -77,11 +104,11 @@ export const startWireguard =
       tun: { fd: device.file.fd, offload: device.offload },
       aead: setup.aead,
       mtuBytes: setup.mtuBytes,
-      mesh: false,
+      mesh: mesh !== undefined,
       hashSeed: [seed[0] ?? 0, seed[1] ?? 0],
     };
     const worker = assets.startWorker('dataplane', workerSetup);
-    return new Running(native, env, setup, { device, arena, worker }).start();
+    return new Running(native, env, setup, { device, arena, worker, mesh }).start();
   };
 
 /** A started worker, and what it works on. */
@@ -89,6 +116,7 @@ interface Parts {
   readonly device: TunDevice;
   readonly arena: Arena;
   readonly worker: Worker;
+  readonly mesh: MeshPort | undefined;
 }
 
 class Running {
@@ -124,7 +152,8 @@ class Running {
       arena: parts.arena,
       link: { send: (command) => parts.worker.postMessage(command) },
       sockets: this.#sockets(),
-      timestamps: this.#timestamps(),
+      timestamps: timestampStore(setup.timestampBound, this.#health),
+      mesh: parts.mesh,
     });
     this.#listening = new Listening(env, this.#tunnel, this.#health);
     parts.worker.on('message', (event: Event) => this.#event(event));
@@ -135,7 +164,7 @@ class Running {
     });
   }
 
-  async start(): Promise<RunningTunnel> {
+  async start(): Promise<StartedTunnel> {
     const { aead, refusedAeads } = await this.#ready.promise;
     const { device } = this.#parts;
     this.#env.log.info('dataplane: ready', { aead, offload: device.offload });
@@ -144,6 +173,7 @@ class Running {
     await this.#watchDevice();
     this.#lookAtGso();
     return {
+      tunnel: this.#tunnel,
       target: {
         configure: (change) => {
           this.#tunnel.configure(change);
@@ -258,35 +288,8 @@ class Running {
       },
     };
   }
-
-  #timestamps(): TimestampStore {
-    const { timestampBound } = this.#setup;
-    return {
-      bound: fromHex(timestampBound.value ?? '', 12),
-      extend: (bound, done) => {
-        timestampBound.write(toHex(bound)).then(
-          () => {
-            this.#health.boundStored(undefined);
-            done(true);
-          },
-          (error: Error) => {
-            this.#health.boundStored(error.message);
-            done(false);
-          },
-        );
-      },
-    };
-  }
 }
 
 function powerOfTwo(least: number): number {
   return 2 ** Math.ceil(Math.log2(least));
-}
-
-/** Bytes of a TCP super-packet whose segments, sealed, fill one GSO send: 64 of them, and 65,507 bytes, at most. */
-function fullSuperPacket(mtuBytes: number): number {
-  const headers = 52;
-  const sealed = Math.min((mtuBytes + 15) & ~15, Math.max(mtuBytes, 16)) + TRANSPORT_LEAST_BYTES;
-  const segments = Math.max(1, Math.min(64, Math.floor(65_507 / sealed)));
-  return Math.min(65_535, segments * (mtuBytes - headers) + headers);
 }

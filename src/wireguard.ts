@@ -11,6 +11,7 @@
 import { fromHex } from './base/bytes.ts';
 import type { Env } from './base/env.ts';
 import type { NodePrivate, NodePublic } from './base/keys.ts';
+import type { Prefix } from './base/prefix.ts';
 import type { WireguardOptions } from './cli/wireguard.ts';
 import type { ConfigurableInterface } from './node/tunnel/configuration.ts';
 import type { WantedRoute } from './node/uapi/routes.ts';
@@ -37,6 +38,11 @@ export interface TunnelSetup {
   readonly timestampBound: SafeFile<string>;
 }
 
+export interface WireguardSetup extends TunnelSetup {
+  /** What is forwarded to from the tunnel (route-lan.ts). */
+  readonly routeLan: readonly Prefix[];
+}
+
 /** What wg-quick sets of an interface where there is no `--config`. */
 export interface NetworkSetting {
   readonly mtuBytes: number;
@@ -56,7 +62,7 @@ export interface RunningTunnel {
   close(): Promise<void>;
 }
 
-export type StartTunnel = (setup: TunnelSetup, env: Env) => Promise<RunningTunnel>;
+export type StartTunnel = (setup: WireguardSetup, env: Env) => Promise<RunningTunnel>;
 
 export interface WireguardPorts {
   readonly env: Env;
@@ -120,7 +126,7 @@ async function setupOf(
   options: WireguardOptions,
   conf: WgConf | undefined,
   { env, files, stateFolder }: WireguardPorts,
-): Promise<TunnelSetup> {
+): Promise<WireguardSetup> {
   const timestampBound = await SafeFile.open<string>({
     path: `${stateFolder}/wireguard/${options.name}`,
     version: BOUND_VERSION,
@@ -128,9 +134,9 @@ async function setupOf(
     files,
   });
   for (const problem of timestampBound.problems) env.log.warn(problem);
-  const { name, aead, offload, gso, activePeers, flows } = options;
+  const { name, aead, offload, gso, activePeers, flows, routeLan } = options;
   const mtuBytes = options.mtuBytes ?? conf?.mtuBytes ?? DEFAULT_MTU_BYTES;
-  return { name, mtuBytes, aead, offload, gso, activePeers, flows, timestampBound };
+  return { name, mtuBytes, aead, offload, gso, activePeers, flows, routeLan, timestampBound };
 }
 
 function readBound(body: unknown, version: number): string {

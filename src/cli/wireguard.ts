@@ -8,6 +8,8 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LogLevel } from '../base/log.ts';
+import type { Prefix } from '../base/prefix.ts';
+import { parsePrefix } from '../base/prefix.ts';
 
 export type AeadChoice = 'raw' | 'evp' | 'node';
 
@@ -28,6 +30,8 @@ export interface WireguardOptions {
   readonly activePeers: number | undefined;
   /** A power of two. */
   readonly flows: number | undefined;
+  /** What the machine forwards to from the tunnel; empty: nothing, and none of its switches is touched. */
+  readonly routeLan: readonly Prefix[];
   readonly logLevel: LogLevel | 'silent' | undefined;
 }
 
@@ -49,6 +53,7 @@ interface Flags {
   readonly gso: boolean;
   readonly activePeers?: number;
   readonly flows?: number;
+  readonly routeLan?: readonly Prefix[];
   readonly logLevel?: LogLevel | 'silent';
 }
 
@@ -58,6 +63,11 @@ export function wireguardCommand(run: (options: WireguardOptions) => Promise<voi
     .argument('<interface>', 'name of the interface, for instance wg0', interfaceName)
     .option('-f, --foreground', 'stay, and log to standard output')
     .option('--config <file>', 'apply this wg.conf', (file) => resolve(file))
+    .option(
+      '--route-lan <cidr,…>',
+      'let peers reach these networks behind this machine, under its own address there',
+      prefixList,
+    )
     .option(
       '--mtu <bytes>',
       'MTU of the interface (default: of the file, else 1420)',
@@ -85,6 +95,7 @@ export function wireguardCommand(run: (options: WireguardOptions) => Promise<voi
         gso: flags.gso,
         activePeers: flags.activePeers,
         flows: flags.flows,
+        routeLan: flags.routeLan ?? [],
         logLevel: flags.logLevel,
       }),
     );
@@ -94,6 +105,14 @@ export function wireguardCommand(run: (options: WireguardOptions) => Promise<voi
 function interfaceName(text: string): string {
   if (/^[a-zA-Z0-9_=+.-]{1,15}$/.test(text) && !/^(-|\.{1,2}$)/.test(text)) return text;
   throw new InvalidArgumentError('Wanted 1 to 15 letters, digits or _ = + . -');
+}
+
+function prefixList(text: string): readonly Prefix[] {
+  return text.split(',').map((part) => {
+    const prefix = parsePrefix(part.trim());
+    if (prefix !== undefined) return prefix;
+    throw new InvalidArgumentError(`Wanted networks as 192.168.8.0/24, found '${part}'.`);
+  });
 }
 
 function number(least: number, most: number): (text: string) => number {

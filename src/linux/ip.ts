@@ -138,14 +138,21 @@ function routeWords(name: string, { prefix, table, metric }: Route): string[] {
   ];
 }
 
-/** Runs the commands in order up to the first that fails. */
-export async function runBatch(commands: readonly IpCommand[]): Promise<void> {
+/**
+ * Runs the commands in order up to the first that fails.
+ *
+ * @param family for commands that do not show theirs: a rule without an address
+ */
+export async function runBatch(
+  commands: readonly IpCommand[],
+  family?: '-4' | '-6',
+): Promise<void> {
   if (commands.length === 0) return;
   for (const word of commands.flat())
     if (!/^[!-~]+$/.test(word) || word.includes('#') || word.includes('"'))
       throw new BugError(`ip: '${word}' is no word of a command`);
   const script = commands.map((words) => `${words.join(' ')}\n`).join('');
-  const { code, stderr } = await run(['-batch', '-'], script);
+  const { code, stderr } = await run([...(family ? [family] : []), '-batch', '-'], script);
   if (code === 0) return;
   const failed = /^Command failed -:(\d+)$/m.exec(stderr);
   const command = commands[Number(failed?.[1] ?? 1) - 1] ?? [];
@@ -156,6 +163,13 @@ export async function runBatch(commands: readonly IpCommand[]): Promise<void> {
       `${text}: the program needs CAP_NET_ADMIN (run it as root or by its unit)`,
     );
   throw new NetError(text);
+}
+
+/** What `ip -N -json WORDS` answers; the program's own words where it fails. */
+export async function ask(...words: IpCommand): Promise<unknown[] | string> {
+  const { code, stdout, stderr } = await run(['-N', '-json', ...words], '');
+  if (code !== 0) return stderr.trim();
+  return JSON.parse(stdout || '[]') as unknown[];
 }
 
 interface Ended {

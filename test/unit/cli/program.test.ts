@@ -13,6 +13,7 @@ import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import t from 'tap';
 import { ConfigError } from '../../../src/base/errors.ts';
+import { parsePrefix } from '../../../src/base/prefix.ts';
 import { runProgram } from '../../../src/cli/program.ts';
 import type { WireguardOptions } from '../../../src/cli/wireguard.ts';
 import { UAPI_FOLDER } from '../../../src/node/uapi/server.ts';
@@ -54,6 +55,10 @@ async function program(calledAs: string, args: readonly string[], error?: Error)
       status: async () => [],
       control: async () => {},
       ask: neverAsked,
+      node: async () => {},
+      askNode: neverAsked,
+      watchNode: neverAsked,
+      qr: () => [],
       version: () => ({
         version: '1.2.3',
         node: '26',
@@ -83,7 +88,7 @@ t.test('command line: options of wireguard are read', async (t) => {
     'wireguard',
     'wg0',
     ...args.split(' '),
-    ...'--config /etc/wg0.conf --log-level debug'.split(' '),
+    ...'--config /etc/wg0.conf --log-level debug --route-lan 192.168.8.0/24,fd00:8::/64'.split(' '),
   ]);
   t.equal(code, 0);
   t.same(options, {
@@ -96,6 +101,7 @@ t.test('command line: options of wireguard are read', async (t) => {
     gso: false,
     activePeers: 9,
     flows: 1024,
+    routeLan: ['192.168.8.0/24', 'fd00:8::/64'].map(parsePrefix),
     logLevel: 'debug',
   });
 });
