@@ -176,7 +176,7 @@ export function routerSetting(
     exit: taken.some(({ bits }) => bits === 0),
     advertised: approvedRoutes(netmap, prefs).map((prefix) => ({
       prefix,
-      snat: prefs.snatSubnetRoutes,
+      snat: prefs.snatSubnetRoutes && !prefs.snatExcept.includes(formatPrefix(prefix)),
     })),
     lan,
     mtuBytes: MESH_MTU_BYTES,
@@ -203,10 +203,12 @@ export function namesSetting({ self, peers, dns }: Netmap, prefs: Prefs): NamesS
     ownDomains: magic ? [...(suffix === '' ? [] : [suffix]), ...REVERSE_ZONES] : [],
     search: dns?.Domains ?? [],
     routes: new Map(
-      Object.entries(dns?.Routes ?? {}).map(([name, list]) => [
-        name.replace(/\.$/, '').toLowerCase(),
-        resolvers(list),
-      ]),
+      Object.entries(dns?.Routes ?? {}).flatMap(([name, list]) => {
+        const usable = resolvers(list);
+        // None that we can ask is not the same as none, which makes it a domain of ours.
+        if (list.length > 0 && usable.length === 0) return [];
+        return [[name.replace(/\.$/, '').toLowerCase(), usable]];
+      }),
     ),
     resolvers: resolvers(dns?.Resolvers ?? []),
     fallback: resolvers(dns?.FallbackResolvers ?? []),

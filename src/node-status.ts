@@ -152,7 +152,7 @@ export class NodeStatuses {
       exitNodeAllowLanAccess: prefs.exitNodeAllowLanAccess,
       shieldsUp: prefs.shieldsUp,
       snatSubnetRoutes: prefs.snatSubnetRoutes,
-      snatExcept: prefs.snatExcept ?? [],
+      snatExcept: prefs.snatExcept,
       keyRotationSeconds: prefs.keyRotationSeconds,
     };
   }

@@ -13,22 +13,14 @@ import { formatIp, IPV4_BYTES, parseIp } from './base/ip.ts';
 import type { DiscoPublic } from './base/keys.ts';
 import { discoPublic } from './base/keys.ts';
 import { contains } from './base/prefix.ts';
+import { unixMillis } from './base/time.ts';
 import type { OwnKey } from './crypto/x25519.ts';
 import { defaultGateway4, machineAddresses } from './linux/addresses.ts';
 import { dialTcp } from './linux/dial.ts';
 import type { Native } from './linux/ffi.ts';
-import { configureLink, removeAddresses, runBatch } from './linux/ip.ts';
+import { runBatch } from './linux/ip.ts';
 import { linkInfo } from './linux/netlink.ts';
-import { deleteTable, listTable, loadRules } from './linux/nft.ts';
-import {
-  changeRules,
-  changeTable,
-  interfaceAddresses,
-  policyRules,
-  tableRoutes,
-} from './linux/policy-routing.ts';
-import { processIdentity } from './linux/process-identity.ts';
-import { listSysctl, readSysctl, writeSysctl } from './linux/sysctl.ts';
+import { networkSystem } from './linux/network-system.ts';
 import { nodeNetwork } from './node/names/node-network.ts';
 import { nodeSystem } from './node/names/node-system.ts';
 import type { NamesPorts } from './node/names/ports.ts';
@@ -65,20 +57,7 @@ export class NodeSystem {
   }
 
   get routing(): Pick<RouterPorts, 'ip' | 'nft' | 'sysctl' | 'process'> {
-    return {
-      ip: {
-        configureLink,
-        removeAddresses,
-        interfaceAddresses,
-        policyRules,
-        changeRules,
-        tableRoutes,
-        changeTable,
-      },
-      nft: { loadRules, listTable, deleteTable },
-      sysctl: { readSysctl, writeSysctl, listSysctl },
-      process: processIdentity(process.pid),
-    };
+    return networkSystem(process.pid);
   }
 
   get control(): Pick<SessionPorts, 'dial' | 'clockTrusted'> {
@@ -90,8 +69,11 @@ export class NodeSystem {
 
   dialRelay = (node: DERPNode): Promise<Duplex> =>
     dialRelay(node, {
-      connect: (address, port) => dialTcp(this.#native, address, port, OWN_MARK.value),
+      connect: (address, port, signal) =>
+        dialTcp(this.#native, address, port, OWN_MARK.value, signal),
       resolve: (host) => this.resolve(host),
+      // A board whose clock nobody has set refuses no certificate for its dates.
+      wallClock: () => (this.#clockTrusted() ? unixMillis(Date.now()) : undefined),
     });
 
   async resolve(host: string): Promise<readonly Uint8Array[]> {
@@ -191,6 +173,7 @@ export class NodeSystem {
   names(tunnel: string, health: Health): NamesPorts {
     const isOwn = (address: Uint8Array): boolean => {
       const text = formatIp(address);
+      if (text === '::1' || (address.length === IPV4_BYTES && address[0] === 127)) return true;
       return Object.values(networkInterfaces()).some((list) =>
         list?.some((one) => one.address === text),
       );

@@ -81,6 +81,11 @@ export class MeshNode {
   #choice = '';
   #ownKeyOf: Uint8Array | undefined;
   #following: Promise<void> = Promise.resolve();
+  #state = '';
+  #wasConnected = false;
+  /** What the filter was made of. */
+  #filterOf = '';
+  #filterRules: Netmap['filters'];
   /** Names are answered. */
   #named = false;
   #closed = false;
@@ -93,8 +98,10 @@ export class MeshNode {
     const { session } = rooms;
     session.onKey(() => this.#takeKey());
     session.onChange((_netmap: Netmap, changed: Changed) => this.#apply(changed));
-    session.onState(() => {
-      this.#apply(undefined);
+    session.onState((state) => {
+      if (state !== this.#state) this.#apply(undefined);
+      this.#state = state;
+      this.#connected();
       this.#told();
     });
   }
@@ -147,8 +154,10 @@ export class MeshNode {
   networkChanged(): void {
     const { networks, addresses } = this.#system.surroundings();
     this.rooms.lan.setSurroundings({ networks, own: addresses });
+    this.rooms.session.networkChanged();
     this.rooms.paths.linkChanged();
     this.rooms.relays.linkChanged();
+    void this.rooms.names.networkChanged();
     this.#applyFilter();
   }
 
@@ -186,11 +195,18 @@ export class MeshNode {
     }
     this.#applyPeers(netmap);
     lan.setMap(prefixes(netmap.self?.AllowedIPs ?? []));
-    if (netmap.self === undefined) lan.offline();
-    else lan.online();
     this.#applyFilter();
     this.#follow();
     this.#env.log.debug('node: applied', { state: session.state, peers: this.#peers.size });
+  }
+
+  /** A server that is reached again may have lost what it knew of our devices. */
+  #connected(): void {
+    const { session, lan } = this.rooms;
+    if (session.connected === this.#wasConnected) return;
+    this.#wasConnected = session.connected;
+    if (session.connected) lan.online();
+    else lan.offline();
   }
 
   #applyPeers(netmap: Netmap): void {
@@ -212,20 +228,20 @@ export class MeshNode {
     const { session, tunnel, lan } = this.rooms;
     const { prefs } = session;
     const { networks, addresses } = this.#system.surroundings();
-    this.#filter = compileFilter({
-      rules: netmap.filters,
-      shieldsUp: prefs.shieldsUp,
-      local: localTargets({
-        addresses: prefixes(netmap.self?.Addresses ?? []).map(({ address }) => address),
-        devices: lan.mapping().map(({ mesh }) => mesh),
-        routes: approvedRoutes(netmap, prefs),
-        attached: networks,
-        hosts: addresses,
-      }),
-    });
-    const says = JSON.stringify(this.#filter.rules, (_, value: unknown) =>
-      value instanceof Uint8Array ? value.toHex() : value,
-    );
+    const facts = {
+      addresses: prefixes(netmap.self?.Addresses ?? []).map(({ address }) => address),
+      devices: lan.mapping().map(({ mesh }) => mesh),
+      routes: approvedRoutes(netmap, prefs),
+      attached: networks,
+      hosts: addresses,
+    };
+    const { shieldsUp } = prefs;
+    const of = textOf([facts, shieldsUp]);
+    if (of === this.#filterOf && netmap.filters === this.#filterRules) return;
+    this.#filterOf = of;
+    this.#filterRules = netmap.filters;
+    this.#filter = compileFilter({ rules: netmap.filters, shieldsUp, local: localTargets(facts) });
+    const says = textOf(this.#filter.rules);
     if (says === this.#filterSays) return;
     this.#filterSays = says;
     tunnel.setRules(this.#filter.rules);
@@ -265,6 +281,12 @@ export class MeshNode {
   #told(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    part instanceof Uint8Array ? part.toHex() : part,
+  );
 }
 
 /** 100.100.100.100 and fd7a:115c:a1e0::53, where names are answered. */
