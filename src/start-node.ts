@@ -34,6 +34,7 @@ import type { NodeSystem } from './node-system.ts';
 import { NodeWires } from './node-wires.ts';
 import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
 import { startTunnel } from './start-wireguard.ts';
+import { watchSuspend } from './suspend-watch.ts';
 
 /** Of the notes that outlive a killed process and not the machine's run. */
 const RUN_FOLDER = '/run/postern';
@@ -151,6 +152,16 @@ export async function runNode(
     system.onlyReal(options.tun, () => node.networkChanged()),
   );
   ends.defer(() => watch.close());
+  ends.defer(
+    watchSuspend(
+      env,
+      () => performance.now(),
+      (slept) => {
+        env.log.info('node: the machine has slept', { seconds: Math.round(slept / 1000) });
+        node.networkChanged();
+      },
+    ),
+  );
   node.networkChanged();
   const statuses = new NodeStatuses(env, node, {
     version,
