@@ -32,6 +32,8 @@ export class Backend implements NodeBackend {
   readonly #env: Env;
   readonly #node: MeshNode;
   readonly #ports: BackendPorts;
+  /** Logins that the server has not answered. */
+  #logins = 0;
 
   constructor(env: Env, node: MeshNode, ports: BackendPorts) {
     this.#env = env;
@@ -40,7 +42,10 @@ export class Backend implements NodeBackend {
   }
 
   status: NodeBackend['status'] = () => this.#ports.statuses.status();
-  notice: NodeBackend['notice'] = () => this.#ports.statuses.notice();
+  notice: NodeBackend['notice'] = () => ({
+    ...this.#ports.statuses.notice(),
+    LoginPending: this.#logins > 0,
+  });
   onChange: NodeBackend['onChange'] = (changed) => this.#node.onChange(changed);
   metrics: NodeBackend['metrics'] = () => this.#ports.metrics();
   machineFacts: NodeBackend['machineFacts'] = () => this.#ports.machineFacts();
@@ -61,13 +66,19 @@ export class Backend implements NodeBackend {
     });
     const login = authKey !== undefined || forceReauth === true || session.state === 'NeedsLogin';
     // It ends when the server has answered; what it says is in `notice` then.
-    if (login)
+    if (login) {
+      this.#logins++;
       session
         .login({
           ...(authKey === undefined ? {} : { authKey }),
           ...(forceReauth === undefined ? {} : { force: forceReauth }),
         })
-        .catch(() => {});
+        .catch(() => {})
+        .finally(() => {
+          this.#logins--;
+          this.#node.told();
+        });
+    }
     this.#node.settingsChanged();
   };
 

@@ -102,7 +102,7 @@ export class MeshNode {
       if (state !== this.#state) this.#apply(undefined);
       this.#state = state;
       this.#connected();
-      this.#told();
+      this.told();
     });
   }
 
@@ -141,7 +141,7 @@ export class MeshNode {
   /** Settings have been edited. */
   settingsChanged(): void {
     this.#apply(undefined);
-    this.#told();
+    this.told();
   }
 
   /** The LAN room has devices to map, or has them no longer. */
@@ -278,7 +278,8 @@ export class MeshNode {
     });
   }
 
-  #told(): void {
+  /** Something that is shown of us has changed. */
+  told(): void {
     for (const listener of this.#listeners) listener();
   }
 }

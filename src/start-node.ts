@@ -31,6 +31,7 @@ import { nodeMetrics } from './node-metrics.ts';
 import { openState } from './node-state.ts';
 import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
+import { serveNodeWatchers, watchersAt } from './node-watchers.ts';
 import { NodeWires } from './node-wires.ts';
 import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
 import { startTunnel } from './start-wireguard.ts';
@@ -45,6 +46,8 @@ export interface NodeOptions {
   /** Name of the TUN device. */
   readonly tun: string;
   readonly port: number;
+  /** Address and port of loopback, or `off`. */
+  readonly metrics: string;
 }
 
 export interface NodeProcess {
@@ -63,6 +66,7 @@ export async function runNode(
 ): Promise<void> {
   const { native } = parts;
   const health = new Health(env.log);
+  const watchers = watchersAt(options.metrics);
   await using ends = new AsyncDisposableStack();
   const state = await openState(options.stateFolder, options.tun, env.log);
   const routerPorts = { env, ...system.routing, watch: watchOf(native, env) };
@@ -186,6 +190,7 @@ export async function runNode(
     credentialsOf: peerCredentials(native),
   });
   ends.defer(() => api.close());
+  ends.defer(await serveNodeWatchers(watchers, node, metrics, health));
   const service = serviceManager(native, process.env, process.pid);
   env.log.info('node: ready', { interface: options.tun, socket: options.socket });
   service.tell('READY=1');

@@ -81,7 +81,7 @@ export function controlCommand(run: (options: ControlOptions) => Promise<void>):
     )
     .addOption(new Option('--log-level <level>', 'least level that is logged').choices(LOG_LEVELS))
     .addHelpText('after', PRECEDENCE)
-    .action(async (flags: Flags) =>
+    .action(async (flags: Flags, command: Command) =>
       run({
         flags: {
           url: single(flags.url),
@@ -90,7 +90,8 @@ export function controlCommand(run: (options: ControlOptions) => Promise<void>):
           state: single(flags.state),
           'tls-cert': single(flags.tlsCert),
           'tls-key': single(flags.tlsKey),
-          socket: single(flags.socket),
+          // It may stand before the verb.
+          socket: single(command.optsWithGlobals<Flags>().socket),
           relay: flags.relay ? undefined : ['off'],
           'derp-map': flags.derpMap,
           metrics: single(flags.metrics),

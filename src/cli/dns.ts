@@ -1,4 +1,7 @@
-/** `postern dns`: names of the network, and who answers for the others. */
+/**
+ * `postern dns`: names of the network, and who answers for the others, by the coordination server; `status` and
+ * `query` by the node of this machine (dns-node.ts).
+ */
 
 import { Command, InvalidArgumentError } from 'commander';
 import type { DnsReport } from '../protocol/localapi/control-reports.ts';
@@ -6,6 +9,8 @@ import type { DnsRequest } from '../protocol/localapi/control-requests.ts';
 import { columns, facts, list, yesNo } from './columns.ts';
 import type { ControlTerminal } from './control-verb.ts';
 import { commaList, tell, withSocket } from './control-verb.ts';
+import { addNodeDns } from './dns-node.ts';
+import type { NodeTerminal } from './node-verb.ts';
 
 type Split = Readonly<Record<string, readonly string[] | null>>;
 
@@ -17,7 +22,7 @@ interface SetFlags {
   readonly override?: boolean;
 }
 
-export function dnsCommand(terminal: ControlTerminal): Command {
+export function dnsCommand(terminal: ControlTerminal, node: NodeTerminal): Command {
   const { out } = terminal;
   const dns = withSocket(new Command('dns').description('names of the network'));
   dns
@@ -43,6 +48,7 @@ export function dnsCommand(terminal: ControlTerminal): Command {
       tell(terminal, command, 'dns.set', requestOf(flags), ({ dns }) => out(dnsText(dns))),
     );
   addRecords(dns, terminal);
+  addNodeDns(dns, node);
   return dns;
 }
 

@@ -7,7 +7,7 @@
 
 import { Command } from 'commander';
 import type { ServerReport } from '../protocol/localapi/control-reports.ts';
-import { facts, harmless } from './columns.ts';
+import { facts, healthLines } from './columns.ts';
 import type { ControlTerminal } from './control-verb.ts';
 import { tell, withSocket } from './control-verb.ts';
 import { UNWELL } from './status.ts';
@@ -39,9 +39,5 @@ function healthText({ version, users, nodes, online, waiting, now, health }: Ser
     ['waiting', waiting === 0 ? '' : `${waiting}: postern nodes waiting`],
     ['time', now],
   ]);
-  const items = health.map(
-    ({ code, severity, text, remedy }) =>
-      `${severity}: ${harmless(text)} (${code})\n${facts([['', `-> ${remedy}`]])}`,
-  );
-  return `${head}\n${items.length === 0 ? 'health: all well\n' : items.join('')}`;
+  return `${head}\n${healthLines(health).join('\n')}\n`;
 }

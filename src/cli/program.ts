@@ -8,24 +8,43 @@
  * contradiction in the program itself (BugError, and whatever is no error of ours), or with POSTERN_LOG=debug.
  */
 
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { ConfigError, DeniedError, NetError } from '../base/errors.ts';
 import type { AskControl } from '../protocol/localapi/control.ts';
+import type { AskNode, WatchNode } from '../protocol/localapi/node.ts';
 import type { InterfaceReport } from '../protocol/localapi/status.ts';
 import { auditCommand } from './audit.ts';
+import { bugreportCommand } from './bugreport.ts';
 import type { ControlOptions } from './control.ts';
 import { controlCommand } from './control.ts';
+import { debugCommand } from './debug.ts';
 import { dnsCommand } from './dns.ts';
+import { downCommand } from './down.ts';
+import { withoutGoFlags } from './go-flags.ts';
 import { healthCommand } from './health.ts';
+import { ipCommand } from './ip.ts';
+import { keyCommand } from './key.ts';
 import { keysCommand } from './keys.ts';
+import { lanCommand } from './lan.ts';
+import { loginCommand } from './login.ts';
+import { logoutCommand } from './logout.ts';
+import { netcheckCommand } from './netcheck.ts';
+import type { NodeOptions } from './node.ts';
+import { nodeCommand } from './node.ts';
+import type { NodeTerminal } from './node-verb.ts';
 import { nodesCommand } from './nodes.ts';
+import { pingCommand } from './ping.ts';
+import type { Modules } from './qr.ts';
 import { relayCommand } from './relay.ts';
 import { routesCommand } from './routes.ts';
+import { setCommand } from './set.ts';
 import { statusCommand } from './status.ts';
+import { upCommand } from './up.ts';
 import { usersCommand } from './users.ts';
 import type { VersionFacts } from './version.ts';
 import { versionCommand } from './version.ts';
+import { whoisCommand } from './whois.ts';
 import type { WireguardOptions } from './wireguard.ts';
 import { wireguardCommand } from './wireguard.ts';
 
@@ -37,6 +56,11 @@ export interface Actions {
   control(options: ControlOptions): Promise<void>;
   /** Of the coordination server. */
   readonly ask: AskControl;
+  node(options: NodeOptions): Promise<void>;
+  readonly askNode: AskNode;
+  readonly watchNode: WatchNode;
+  /** The modules of a QR code. */
+  qr(text: string): Modules;
 }
 
 export interface Terminal {
@@ -70,29 +94,17 @@ export async function runProgram(
       outputError: (text, write) => write(text.replace(/^error: /, 'postern: ')),
     })
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('Run with --help to see what is possible.');
+    .showHelpAfterError('Run with --help to see what is possible.')
+    .option('--socket <path>', 'of the node or the control server that is asked', absolute)
+    // Behind a verb it is the verb's own.
+    .enablePositionalOptions();
   let code = 0;
   const exit = (wanted: number): void => {
     code = wanted;
   };
-  const { out, err, confirm } = terminal;
-  const control = { ask: actions.ask, out, err, confirm };
-  for (const verb of [
-    wireguardCommand(actions.wireguard),
-    statusCommand(actions.status, terminal.out, exit),
-    controlCommand(actions.control),
-    usersCommand(control),
-    keysCommand(control),
-    nodesCommand(control),
-    routesCommand(control),
-    dnsCommand(control),
-    relayCommand(control),
-    auditCommand(control),
-    healthCommand(control, exit),
-    versionCommand(actions.version, terminal.out),
-  ])
-    program.addCommand(inheriting(verb, program));
-  const words = basename(calledAs) === 'postern-wireguard' ? ['wireguard', ...args] : args;
+  for (const verb of verbs(actions, terminal, exit)) program.addCommand(inheriting(verb, program));
+  const words =
+    basename(calledAs) === 'postern-wireguard' ? ['wireguard', ...args] : withoutGoFlags(args);
   try {
     await program.parseAsync(words, { from: 'user' });
     return code;
@@ -103,12 +115,53 @@ export async function runProgram(
   }
 }
 
+/** In the order in which help shows them: the node's, the coordination server's, the others. */
+function verbs(
+  actions: Actions,
+  { out, err, confirm }: Terminal,
+  exit: (code: number) => void,
+): readonly Command[] {
+  const control = { ask: actions.ask, out, err, confirm };
+  const { askNode: ask, watchNode: watch, qr } = actions;
+  const node: NodeTerminal = { ask, watch, qr, out, err, confirm, exit };
+  return [
+    upCommand(node),
+    downCommand(node),
+    setCommand(node),
+    loginCommand(node),
+    logoutCommand(node),
+    statusCommand(actions.status, node),
+    ipCommand(node),
+    pingCommand(node),
+    whoisCommand(node),
+    netcheckCommand(node),
+    lanCommand(node),
+    keyCommand(node),
+    debugCommand(node),
+    bugreportCommand(node),
+    nodeCommand(actions.node),
+    controlCommand(actions.control),
+    usersCommand(control),
+    keysCommand(control),
+    nodesCommand(control),
+    routesCommand(control),
+    dnsCommand(control, node),
+    relayCommand(control),
+    auditCommand(control),
+    healthCommand(control, exit),
+    wireguardCommand(actions.wireguard),
+    versionCommand(actions.version, out),
+  ];
+}
+
 /** A verb, and the words below it, that fail and speak like the program. */
 function inheriting(verb: Command, from: Command): Command {
-  verb.copyInheritedSettings(from);
+  verb.copyInheritedSettings(from).enablePositionalOptions(false);
   for (const word of verb.commands) inheriting(word, verb);
   return verb;
 }
+
+const absolute = (path: string): string => resolve(path);
 
 /** What a failed verb prints. */
 export function describe(error: unknown, debug: boolean): string {

@@ -1,7 +1,7 @@
 /** The status of one interface as a screen of text: what it is, its peers, what it counted, what is wrong. */
 
-import type { HealthItem } from '../base/health.ts';
 import type { InterfaceReport, PeerReport } from '../protocol/localapi/status.ts';
+import { bytes, count, duration, healthLines } from './columns.ts';
 
 /** More are a matter for --json; the ones heard of last come first. */
 const PEERS_SHOWN = 20;
@@ -21,7 +21,7 @@ export function statusText(report: InterfaceReport, now: number): string {
     '',
     ...counters(report),
     '',
-    ...health(report.health),
+    ...healthLines(report.health),
     '',
   ].join('\n');
 }
@@ -92,35 +92,4 @@ function tally(label: string, counts: Readonly<Record<string, number>>): string[
     .map(([reason, value], i) => row(i === 0 ? label : '', `${count(value)} ${reason}`));
 }
 
-function health(items: readonly HealthItem[]): string[] {
-  if (items.length === 0) return ['health: all well'];
-  return items.flatMap(({ code, severity, text, remedy }) => [
-    `${severity}: ${text} (${code})`,
-    row('', `-> ${remedy}`),
-  ]);
-}
-
 const row = (label: string, text: string): string => `  ${label.padEnd(COLUMN)}${text}`;
-
-const count = (value: number): string => value.toLocaleString('en');
-
-/** The two greatest units that are not zero. */
-function duration(seconds: number): string {
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([value]) => value > 0);
-  if (first < 0) return '0 s';
-  const shown = parts.slice(first, first + 2).filter(([value]) => value > 0);
-  return shown.map(([value, unit]) => `${value} ${unit}`).join(' ');
-}
-
-function bytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const rank = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, value)) / 10));
-  const scaled = value / 1024 ** rank;
-  return `${rank === 0 ? scaled : scaled.toFixed(1)} ${units[rank]}`;
-}

@@ -19,8 +19,8 @@ import { ConfigError } from '../base/errors.ts';
 
 export interface SocketPlace {
   readonly path: string;
-  /** 0600: its user alone; 0660: its group too. */
-  readonly mode: 0o600 | 0o660;
+  /** 0600: its user alone; 0660: its group too; 0666: everybody, where who asks is judged by the kernel's word. */
+  readonly mode: 0o600 | 0o660 | 0o666;
   /** The group; undefined: the process's own. */
   readonly gid?: number | undefined;
   /** What is said where a living process answers there. */

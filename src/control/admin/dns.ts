@@ -2,13 +2,14 @@
 
 import { parseIp } from '../../base/ip.ts';
 import type { DnsRequest } from '../../protocol/localapi/control-requests.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import type { Outcome } from '../registry/change.ts';
 import { refused } from '../registry/change.ts';
 import { addRecord, changeSettings, removeRecord } from '../registry/dns.ts';
 import type { ExtraRecord, Model, Settings } from '../registry/model.ts';
 import type { Found } from './finding.ts';
 import type { Handlers } from './handler.ts';
-import { answered, changed } from './handler.ts';
+import { changed } from './handler.ts';
 import { dnsReport } from './reports.ts';
 
 export const dnsHandlers: Handlers<'dns.show' | 'dns.set' | 'dns.add' | 'dns.remove'> = {

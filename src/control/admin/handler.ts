@@ -9,10 +9,12 @@
 
 import { NetError } from '../../base/errors.ts';
 import type { HealthItem } from '../../base/health.ts';
-import type { Answers, ControlError } from '../../protocol/localapi/control.ts';
+import type { Answers } from '../../protocol/localapi/control.ts';
 import type { RelayStatus } from '../../protocol/localapi/control-reports.ts';
 import type { Requests } from '../../protocol/localapi/control-requests.ts';
 import type { Action } from '../../protocol/localapi/control-rights.ts';
+import type { Answered } from '../../protocol/localapi/exchange.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import type { Network } from '../coordinator/coordinator.ts';
 import type { Actor, Context, Outcome } from '../registry/change.ts';
 import type { Model } from '../registry/model.ts';
@@ -37,10 +39,6 @@ export interface AdminPorts {
   readonly version: string;
 }
 
-export type Answered<T> =
-  | { readonly ok: true; readonly body: T }
-  | ({ readonly ok: false } & ControlError);
-
 export type Handler<A extends Action> = (
   ports: AdminPorts,
   scope: Scope,
@@ -48,8 +46,6 @@ export type Handler<A extends Action> = (
 ) => Promise<Answered<Answers[A]>>;
 
 export type Handlers<A extends Action> = { readonly [One in A]: Handler<One> };
-
-export const answered = <T>(body: T): Answered<T> => ({ ok: true, body });
 
 /** Makes a change, and tells the network after it. */
 export async function changed<R, T>(

@@ -2,6 +2,7 @@
 
 import { parseDuration } from '../../protocol/localapi/control-durations.ts';
 import type { NewKeyRequest } from '../../protocol/localapi/control-requests.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import { createAuthKey, deleteAuthKey, revokeAuthKey } from '../registry/auth-keys.ts';
 import type { Context, Outcome } from '../registry/change.ts';
 import { refused } from '../registry/change.ts';
@@ -10,7 +11,7 @@ import type { Scope } from './caller.ts';
 import { mayTouchNode } from './caller.ts';
 import { findKey, findUser } from './finding.ts';
 import type { Handlers } from './handler.ts';
-import { answered, changed } from './handler.ts';
+import { changed } from './handler.ts';
 import { keyReport } from './reports.ts';
 
 /** A key is for the machine at hand; what is forgotten must not let anybody in next year. */

@@ -3,12 +3,13 @@
 import { NetError } from '../../base/errors.ts';
 import { unixMillis } from '../../base/time.ts';
 import type { AuditReport } from '../../protocol/localapi/control-reports.ts';
+import type { Answered } from '../../protocol/localapi/exchange.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import { formatTime } from '../../protocol/tailcfg/time.ts';
 import { waitingApprovals } from '../registry/approvals.ts';
 import type { AuditRecord } from '../registry/change.ts';
 import { isOnline } from '../registry/live.ts';
-import type { Answered, Handlers } from './handler.ts';
-import { answered } from './handler.ts';
+import type { Handlers } from './handler.ts';
 
 const DEFAULT_RECORDS = 100;
 

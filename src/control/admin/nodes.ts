@@ -3,6 +3,7 @@
 import { unixMillis } from '../../base/time.ts';
 import { parseWhen } from '../../protocol/localapi/control-durations.ts';
 import type { ApprovalRequest } from '../../protocol/localapi/control-requests.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import { refuseApproval, waitingApprovals } from '../registry/approvals.ts';
 import type { Context, Outcome } from '../registry/change.ts';
 import { refused } from '../registry/change.ts';
@@ -16,7 +17,7 @@ import { mayTouchNode } from './caller.ts';
 import type { Found } from './finding.ts';
 import { findApproval, findNode, findUser } from './finding.ts';
 import type { Handlers } from './handler.ts';
-import { answered, changed } from './handler.ts';
+import { changed } from './handler.ts';
 import { nodeDetail, nodeReport, waitingReport } from './reports.ts';
 
 export const nodeHandlers: Handlers<

@@ -5,6 +5,7 @@
 
 import { formatPrefix, parsePrefix } from '../../base/prefix.ts';
 import type { RoutesRequest } from '../../protocol/localapi/control-requests.ts';
+import { answered } from '../../protocol/localapi/exchange.ts';
 import type { Context, Outcome } from '../registry/change.ts';
 import { refused } from '../registry/change.ts';
 import { EXIT_ROUTES, isExitRoute } from '../registry/effective-routes.ts';
@@ -16,7 +17,7 @@ import { mayTouchNode } from './caller.ts';
 import type { Found } from './finding.ts';
 import { findNode } from './finding.ts';
 import type { Handlers } from './handler.ts';
-import { answered, changed } from './handler.ts';
+import { changed } from './handler.ts';
 import { nodeReport, routeReports } from './reports.ts';
 
 export const routeHandlers: Handlers<'routes.list' | 'routes.approve' | 'routes.withdraw'> = {

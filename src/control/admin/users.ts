@@ -1,5 +1,6 @@
 /** Users: list, create, rename, delete, role. An admin is one among members and is the owner's to name. */
 
+import { answered } from '../../protocol/localapi/exchange.ts';
 import type { Outcome, Refused } from '../registry/change.ts';
 import { refused } from '../registry/change.ts';
 import type { Model, Role, User } from '../registry/model.ts';
@@ -8,7 +9,7 @@ import type { Scope } from './caller.ts';
 import { maySeeUser } from './caller.ts';
 import { findUser } from './finding.ts';
 import type { Handlers } from './handler.ts';
-import { answered, changed } from './handler.ts';
+import { changed } from './handler.ts';
 import { userReport } from './reports.ts';
 
 export const userHandlers: Handlers<

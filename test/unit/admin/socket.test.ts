@@ -12,7 +12,7 @@ import type { AdminOptions } from '../../../src/control/admin/server.ts';
 import { serveAdmin } from '../../../src/control/admin/server.ts';
 import { loadNative } from '../../../src/linux/ffi.ts';
 import { peerCredentials } from '../../../src/linux/peer-credentials.ts';
-import { MAX_REQUEST_BYTES } from '../../../src/protocol/localapi/control.ts';
+import { MAX_REQUEST_BYTES } from '../../../src/protocol/localapi/exchange.ts';
 import { must } from '../../must.ts';
 import { AdminWorld } from './admin-world.ts';
 

@@ -16,6 +16,10 @@ interface Ran {
   readonly err: string;
 }
 
+const neverAsked = (): never => {
+  throw new Error('no node was to be asked');
+};
+
 async function postern(line: string, confirm?: Terminal['confirm']): Promise<Ran> {
   const said = { out: '', err: '' };
   const code = await runProgram(
@@ -23,6 +27,10 @@ async function postern(line: string, confirm?: Terminal['confirm']): Promise<Ran
     line.split(' '),
     {
       ask: askControl,
+      node: async () => {},
+      askNode: neverAsked,
+      watchNode: neverAsked,
+      qr: () => [],
       status: async () => [],
       wireguard: async () => {},
       control: async () => {},

@@ -51,4 +51,7 @@ runMain({
   control: () => {
     throw new Error('no server is started here');
   },
+  node: () => {
+    throw new Error('no node is started here');
+  },
 });

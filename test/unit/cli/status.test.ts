@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import type { Test } from 'tap';
 import t from 'tap';
 import type { HealthItem } from '../../../src/base/health.ts';
+import { NobodyThereError } from '../../../src/cli/ask-local.ts';
 import { askStatus } from '../../../src/cli/ask-status.ts';
 import { runProgram } from '../../../src/cli/program.ts';
 import { statusText } from '../../../src/cli/status-text.ts';
@@ -32,6 +33,10 @@ const neverAsked = (): never => {
   throw new Error('no server was to be asked');
 };
 
+const noNode = async (): Promise<never> => {
+  throw new NobodyThereError('no node answers');
+};
+
 async function status(
   args: readonly string[],
   reports: readonly InterfaceReport[],
@@ -46,6 +51,10 @@ async function status(
       wireguard: async () => {},
       control: async () => {},
       ask: neverAsked,
+      node: async () => {},
+      askNode: noNode,
+      watchNode: neverAsked,
+      qr: () => [],
       version: () => {
         throw new Error('not asked for');
       },
@@ -73,7 +82,7 @@ t.test('status: the exit code says how it is', async (t) => {
   t.match(await status([], []), {
     code: 1,
     out: '',
-    err: /^postern: no interface .* postern wire/,
+    err: /^postern: no node and no interface .* postern wire/,
   });
   const { code, out } = await status(['--json'], [well, unwell]);
   t.equal(code, 3);
