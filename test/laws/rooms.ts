@@ -62,9 +62,16 @@ export const ROOMS: readonly Room[] = [
   },
   {
     room: 'node/session',
-    may: [...NODE, 'node/tunnel', 'node/router', 'node/names', 'node/lan'],
-    why: 'the session applies the map to the others, and none of them knows it',
+    may: NODE,
+    why: 'it knows the server and tells of the map; who applies it is joined outside',
   },
+  {
+    room: 'node/paths',
+    may: NODE,
+    why: 'it finds ways to peers, and is told of sockets and relays',
+  },
+  { room: 'node/relays', may: NODE, why: 'a link like a socket: it knows neither map nor tunnel' },
+  { room: 'node/api', may: NODE, why: 'what is asked of the node is a port, and main fits it' },
   { room: 'node/router', may: NODE, why: 'it is told routes and does not ask for them' },
   { room: 'node/names', may: NODE, why: 'it is told names and does not ask for them' },
   { room: 'node/lan', may: NODE, why: 'it reports devices to whoever asks' },
@@ -117,6 +124,8 @@ export const ROOMS: readonly Room[] = [
 /** The only files that may import linux/ beside other rooms. */
 export const JOINERS: readonly { readonly file: string; readonly why: string }[] = [
   { file: 'main.ts', why: 'the program joins the ports to the system' },
+  { file: 'start-node.ts', why: "main's part that joins the rooms of a node" },
+  { file: 'node-system.ts', why: 'the system as those rooms need it' },
   { file: 'start-wireguard.ts', why: "main's part that joins the parts of a tunnel" },
   { file: 'node/dataplane/worker.ts', why: "a worker's entry is the main of its thread" },
 ];
@@ -152,6 +161,11 @@ export const PACKAGES: readonly {
     name: 'prom-client',
     only: ['src/control/metrics/'],
     why: 'rooms count; one place writes it down for Prometheus',
+  },
+  {
+    name: 'qrcode-generator',
+    only: ['src/qr-modules.ts'],
+    why: 'what is drawn of it is ours (cli/qr.ts)',
   },
   { name: 'commander', only: ['src/cli/'], why: 'no other room has a command line' },
   { name: 'esbuild', only: ['scripts/'], why: 'the bundler is no part of the product' },

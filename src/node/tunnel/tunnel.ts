@@ -16,6 +16,7 @@ import { after, millis, seconds } from '../../base/time.ts';
 import { RING_ENTRIES } from '../dataplane/arena.ts';
 import type { Event, Report } from '../dataplane/commands.ts';
 import { ringRead } from '../dataplane/ring.ts';
+import type { Rule } from '../dataplane/rules.ts';
 import { ActivePeers } from './active.ts';
 import type {
   ConfigurableInterface,
@@ -97,6 +98,11 @@ export class Tunnel implements ConfigurableInterface {
     };
   }
 
+  /** By which number the worker's report names each peer. */
+  peerNumbers(): readonly Pick<Peer, 'number' | 'publicKey'>[] {
+    return this.#peers.all();
+  }
+
   /** Resolves when the worker has answered. */
   report(): Promise<TunnelReport> {
     return new Promise((resolve) => {
@@ -129,6 +135,11 @@ export class Tunnel implements ConfigurableInterface {
     if (!this.#listener.isOpen) return;
     this.#listener.close();
     for (const peer of this.#peers.all()) this.#active.deactivate(peer);
+  }
+
+  /** Replaces the filter's rules. */
+  setRules(rules: readonly Rule[]): void {
+    this.#ports.link.send({ type: 'rules', rules });
   }
 
   setMtu(mtuBytes: number): void {
