@@ -1,12 +1,14 @@
 /** The system as the rooms of a node need it: what main joins to them (start-node.ts). */
 
 import { execFile } from 'node:child_process';
+import type { Socket as Socket4 } from 'node:dgram';
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';
 import { arch, hostname, networkInterfaces, release, totalmem } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { Endpoint } from './base/endpoint.ts';
+import { formatEndpoint } from './base/endpoint.ts';
 import { NetError } from './base/errors.ts';
 import type { Health } from './base/health.ts';
 import { formatIp, IPV4_BYTES, parseIp } from './base/ip.ts';
@@ -132,18 +134,36 @@ export class NodeSystem {
     return defaultGateway4()?.address;
   }
 
+  /** A socket that hears the gateway alone, from the first question on: to everybody else its port is closed. */
   openGateway(heard: (datagram: Uint8Array, from: Endpoint) => void): GatewaySocket {
-    const socket = createSocket('udp4');
-    socket.on('error', () => {});
-    socket.on('message', (bytes, { address, port }) => {
-      const from = parseIp(address);
-      if (from !== undefined) heard(bytes, { address: from, port, scope: 0 });
-    });
-    socket.unref();
+    let open:
+      | { readonly to: string; readonly socket: Socket4; waiting: Uint8Array[] | null }
+      | undefined;
+    const close = (): void => {
+      open?.socket.close();
+      open = undefined;
+    };
+    const begin = (to: Endpoint, name: string): NonNullable<typeof open> => {
+      close();
+      const socket = createSocket('udp4');
+      const begun: NonNullable<typeof open> = { to: name, socket, waiting: [] };
+      socket.on('error', () => {});
+      socket.on('message', (bytes) => heard(bytes, to));
+      socket.unref();
+      socket.connect(to.port, formatIp(to.address), () => {
+        for (const datagram of begun.waiting ?? []) socket.send(datagram, () => {});
+        begun.waiting = null;
+      });
+      return begun;
+    };
     return {
-      send: ({ address, port }, datagram) =>
-        socket.send(datagram, port, formatIp(address), () => {}),
-      close: () => socket.close(),
+      send: (to, datagram) => {
+        const name = formatEndpoint(to);
+        if (open?.to !== name) open = begin(to, name);
+        if (open.waiting === null) open.socket.send(datagram, () => {});
+        else open.waiting.push(datagram);
+      },
+      close,
     };
   }
 

@@ -24,6 +24,10 @@ const TRANSMIT = 'test/unit/dataplane/transmit.test.ts';
 const KEYPAIRS = 'test/unit/dataplane/keypairs.test.ts';
 const KERNELS = 'test/unit/dataplane/kernels.test.ts';
 const GRO = 'test/unit/dataplane/gro.test.ts';
+const MESH = 'test/unit/dataplane/mesh.test.ts';
+const APPLY = 'test/unit/node/apply.test.ts';
+const PATHS = 'test/unit/paths/peers.test.ts';
+const REBIND = 'paths: after a change of link the path is doubted, asked and proven again';
 /** Its cases run one by one, by name (planted.test.ts). */
 export const ESSENTIALS = 'test/netns/essentials.test.ts';
 
@@ -55,7 +59,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'an inner source is not compared with the peer',
     file: dataplane('receive.ts'),
-    text: "if (owner !== u32[(at + PEER.number) >> 2]) return 'in: source not allowed';",
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
     replacement: 'void owner;',
     judge: HOSTILE,
     sees: 'hostile: an inner source that is nobody’s is dropped',
@@ -63,15 +67,16 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'an inner source may be any peer’s',
     file: dataplane('receive.ts'),
-    text: "if (owner !== u32[(at + PEER.number) >> 2]) return 'in: source not allowed';",
-    replacement: "if (owner < 0) return 'in: source not allowed';",
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
+    replacement:
+      "if (owner < 0) return this.#refuse('in: source not allowed', peer, text, length);",
     judge: CROWD,
     sees: 'slots: a peer that speaks in the name of another is not heard',
   },
   {
     name: 'an inner source is not compared with the peer, judged on a real kernel',
     file: dataplane('receive.ts'),
-    text: "if (owner !== u32[(at + PEER.number) >> 2]) return 'in: source not allowed';",
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
     replacement: 'void owner;',
     judge: ESSENTIALS,
     sees: 'ours to ours: a source address outside the allowed IPs is dropped',
@@ -251,5 +256,53 @@ export const PLANTS: readonly Plant[] = [
     replacement: '',
     judge: TIMES,
     sees: 'tunnel: a peer that was away for long is called as before, once it is back',
+  },
+  {
+    name: 'a member lets everybody in before its map says whom',
+    file: dataplane('plane.ts'),
+    text: 'this.#rules(ports.mesh ? [] : [ALLOW_ALL]);',
+    replacement: 'this.#rules([ALLOW_ALL]);',
+    judge: MESH,
+    sees: 'mesh: before the map has rules nobody gets in, and the refused packet can be shown',
+  },
+  {
+    name: 'a member takes a peer to be where it was last heard',
+    file: dataplane('receive.ts'),
+    text: 'if (this.#shared.relay === null) this.#roam(at);',
+    replacement: 'this.#roam(at);',
+    judge: MESH,
+    sees: 'mesh: what came by the relay is opened like any other, and moves no endpoint',
+  },
+  {
+    name: 'a way that is doubted is relied on alone',
+    file: dataplane('transmit.ts'),
+    text: '(nowhere || (arena.f64[(this.#runPeer + PEER.trustedUntil) >> 3] as number) <= this.#now)',
+    replacement: 'nowhere',
+    judge: MESH,
+    sees: 'mesh: by a way that is doubted both carry it, and a path is asked for once a second',
+  },
+  {
+    name: 'the filter’s word does not count',
+    file: dataplane('receive.ts'),
+    text: 'if (verdict !== 0)',
+    replacement: 'if (verdict < 0)',
+    judge: MESH,
+    sees: 'mesh: before the map has rules nobody gets in, and the refused packet can be shown',
+  },
+  {
+    name: 'a peer’s map entry with a new key leaves the old key in the tunnel',
+    file: 'src/node-apply.ts',
+    text: 'if (now === undefined || now.Key !== peer.node.Key) leave(peer);',
+    replacement: 'if (now === undefined) leave(peer);',
+    judge: APPLY,
+    sees: 'apply: who goes, or comes with another key, is removed before the new one is there',
+  },
+  {
+    name: 'after a change of network no path is doubted',
+    file: 'src/node/paths/paths.ts',
+    text: 'for (const { use } of used) use?.path.doubt();',
+    replacement: '',
+    judge: PATHS,
+    sees: REBIND,
   },
 ];

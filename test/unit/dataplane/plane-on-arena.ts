@@ -48,6 +48,7 @@ export interface PlaneOnArenaOptions {
   readonly mtuBytes?: number;
   readonly uso?: boolean;
   readonly activePeers?: number;
+  readonly mesh?: boolean;
 }
 
 /** One peer's keypair as the test holds it. */
@@ -73,7 +74,13 @@ export class PlaneOnArena {
   readonly #fromNet: Incoming[] = [];
   readonly #udp: CountingUdpPort;
 
-  constructor({ wasm, mtuBytes = 1420, uso = true, activePeers = 4 }: PlaneOnArenaOptions) {
+  constructor({
+    wasm,
+    mtuBytes = 1420,
+    uso = true,
+    activePeers = 4,
+    mesh = false,
+  }: PlaneOnArenaOptions) {
     this.arena = createArena({ activePeers, flows: 1024, rules: 64 });
     this.#udp = this.#fakeUdp();
     this.plane = new Plane({
@@ -82,7 +89,7 @@ export class PlaneOnArena {
       kernels: loadKernels(wasm, this.arena.memory),
       aead: nodeCryptoAead(this.arena.u8),
       tun: this.#fakeTun(uso),
-      mesh: false,
+      mesh,
       hashSeed: [3, 4],
       mtuBytes,
       now: () => this.now,
