@@ -104,8 +104,12 @@ export async function startCam(
   };
 }
 
-/** Sends a line in the clear to the camera at `address`; it is over when the line has been taken. */
-export async function sendInClear(from: Host, address: string, line: string): Promise<void> {
+/** Sends a line in the clear to the camera, by its address or name; it is over when the line has been taken. */
+export async function sendInClear(
+  from: Pick<Host, 'run'>,
+  address: string,
+  line: string,
+): Promise<void> {
   await from.run([process.execPath, '-e', SENDER, address, line]);
 }
 

@@ -25,7 +25,9 @@ export class Names {
       this.#known.clear();
     this.#settings = settings;
     this.#records = records;
-    const key = devices.map(({ name, ip4, ip6 }) => `${name}=${ip4},${ip6}`).join();
+    const key = devices
+      .map(({ name, ip4, ip6, family }) => `${name}=${ip4},${ip6},${family}`)
+      .join();
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const made = dnsConfig({ settings, records }, devices);
@@ -45,10 +47,14 @@ export function dnsConfig(
     Type: type,
     Value: value,
   }));
-  const ofDevices = devices.flatMap(({ name, ip4, ip6 }) => [
-    { Name: `${name}.${baseDomain}`, Type: 'A' as const, Value: ip4 },
-    { Name: `${name}.${baseDomain}`, Type: 'AAAA' as const, Value: ip6 },
-  ]);
+  const ofDevices = devices.flatMap(({ name, ip4, ip6, family }) =>
+    [
+      { family: 4, Type: 'A' as const, Value: ip4 },
+      { family: 6, Type: 'AAAA' as const, Value: ip6 },
+    ]
+      .filter((record) => family === undefined || family === record.family)
+      .map(({ Type, Value }) => ({ Name: `${name}.${baseDomain}`, Type, Value })),
+  );
   const extra = [...own, ...ofDevices].sort((a, b) => compared(keyOf(a), keyOf(b)));
   return {
     Proxied: true,

@@ -87,7 +87,7 @@ export class Sharing {
     const rights =
       devices.length === 0 && !routed
         ? ''
-        : `${routed} ${devices.map(({ name, ip4 }) => `${name}=${ip4}`).join()}`;
+        : `${routed} ${devices.map(({ name, ip4, family }) => `${name}=${ip4},${family}`).join()}`;
     if (forms.byRights.has(rights)) return forms.byRights.get(rights);
     const peer = this.#made(network, node, forms, routed ? forms.routes : [], devices);
     forms.byRights.set(rights, peer);

@@ -46,6 +46,8 @@ export function register(
       return decision.why;
     case 'go on':
       return unchanged(model, { type: 'member', node: decision.node });
+    case 'rotate':
+      return rotated(model, decision.node, request, context);
     case 'wait':
       return unchanged(model, { type: 'wait', approval: decision.approval.id });
     case 'ask':
@@ -65,6 +67,22 @@ export function register(
       return joined.ok ? { ...joined, result: { type: 'member', node: joined.result } } : joined;
     }
   }
+}
+
+function rotated(
+  model: Model,
+  before: MeshNode,
+  { nodeKey }: Registration,
+  context: Context,
+): Outcome<Registered> {
+  const node = { ...before, nodeKey };
+  return done(
+    putNode(model, node),
+    context,
+    [{ type: 'node changed', node: node.id }],
+    { action: 'nodes.rotate', target: nodeText(node), before, after: node },
+    { type: 'member', node },
+  );
 }
 
 /** A person lets a waiting machine in, as a user's or with tags. */

@@ -32,6 +32,7 @@ export function registrationOf(
     requestTags: Hostinfo?.RequestTags ?? [],
     announced: Hostinfo?.RoutableIPs ?? [],
     ephemeral: request.Ephemeral ?? false,
+    rotate: request.RotateNodeKey ?? false,
     from,
   };
 }

@@ -35,6 +35,7 @@ export interface SharedDevice {
   readonly mode: DeviceMode;
   readonly publicKey: NodeKeyText | null;
   readonly owner: string | null;
+  readonly family?: 4 | 6;
 }
 
 /** All that a node shares from now on; what is not in the list is withdrawn. */
@@ -92,13 +93,15 @@ function deviceShared(
     mode: shared.mode,
     publicKey: shared.publicKey,
     claimedOwner: shared.owner,
+    ...(shared.family !== undefined && { family: shared.family }),
     shared: true,
   };
   if (old !== undefined) {
     const label = sanitisedName(shared.name);
     const name =
       label === sanitisedName(old.hostname) ? old.name : freeName(model, label, deviceHolder(key));
-    const device = { ...old, ...reported, name };
+    const { family: _before, ...kept } = old;
+    const device = { ...kept, ...reported, name };
     return sameDevice(old, device) ? model : putDevice(model, device);
   }
   const given = allotted(model, context);
@@ -154,4 +157,5 @@ function deviceFault({
 }
 
 const sameDevice = (a: LanDevice, b: LanDevice): boolean =>
+  a.family === b.family &&
   (Object.keys(b) as (keyof LanDevice)[]).every((field) => a[field] === b[field]);

@@ -103,6 +103,8 @@ export interface LanDevice {
   readonly publicKey: NodeKeyText | null;
   /** The login that the node names as owner; it counts only where the policy agrees (visibility.ts). */
   readonly claimedOwner: string | null;
+  /** The one family by which it answers; absent: both. */
+  readonly family?: 4 | 6;
   /** False: withdrawn. Its address and name stay its own. */
   readonly shared: boolean;
 }

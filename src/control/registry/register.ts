@@ -41,6 +41,8 @@ export interface Registration {
   readonly requestTags: readonly string[];
   readonly announced: readonly string[];
   readonly ephemeral: boolean;
+  /** The new key is for the login that the old one has. */
+  readonly rotate: boolean;
   /** The remote address, for the audit log. */
   readonly from: string;
 }
@@ -49,6 +51,7 @@ export type Decision =
   | { readonly to: 'refuse'; readonly why: Refused }
   | { readonly to: 'log out'; readonly node: MeshNode | undefined }
   | { readonly to: 'go on'; readonly node: MeshNode }
+  | { readonly to: 'rotate'; readonly node: MeshNode }
   | { readonly to: 'wait'; readonly approval: Approval }
   | { readonly to: 'enroll'; readonly key: AuthKey }
   | { readonly to: 'ask' };
@@ -70,8 +73,17 @@ export function decide(model: Model, request: Registration, context: Asked): Dec
     if (valid) return { to: 'go on', node: holder };
   }
   if (followup !== null) return followed(model, request, now);
-  if (authKey === '') return { to: 'ask' };
+  if (authKey === '') return rotated(model, request, now) ?? { to: 'ask' };
   return decideByKey(model, request, valid ? holder : undefined, context);
+}
+
+/** Its own machine may change the key of a login that has not expired; the login lives no longer by it. */
+function rotated(model: Model, request: Registration, now: UnixMillis): Decision | undefined {
+  const { rotate, oldNodeKey, machine } = request;
+  const id = rotate && oldNodeKey !== null ? model.index.nodeByKey.get(oldNodeKey) : undefined;
+  const node = id === undefined ? undefined : model.nodes.get(id);
+  if (node === undefined || node.machine !== machine || isExpired(node, now)) return undefined;
+  return { to: 'rotate', node };
 }
 
 function followed(model: Model, request: Registration, now: UnixMillis): Decision {

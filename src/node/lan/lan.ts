@@ -243,12 +243,13 @@ export class Lan {
   }
 }
 
-const reported = ({ id, name, sshPort }: Device): ReportedDevice => ({
+const reported = ({ id, name, sshPort, address }: Device): ReportedDevice => ({
   id,
   kind: 'lan',
   name,
   sshPort,
   mode: 'route',
+  family: address.includes(':') ? 6 : 4,
 });
 
 function found(device: Device | undefined, name: string): Device {

@@ -10,7 +10,7 @@
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, getCACertificates } from 'node:tls';
 import { ConfigError, NetError } from '../../base/errors.ts';
 import { IPV4_BYTES, IPV6_BYTES, parseIp } from '../../base/ip.ts';
 import type { UnixMillis } from '../../base/time.ts';
@@ -143,6 +143,10 @@ function secure(
       minVersion: 'TLSv1.3',
       ciphers: CIPHERS,
       rejectUnauthorized: judge.type === 'name',
+      // An authority that a person has given to the system counts, as it does for the server.
+      ...(judge.type === 'name' && {
+        ca: [...getCACertificates('default'), ...getCACertificates('system')],
+      }),
     });
     const end = (error: Error): void => {
       signal.removeEventListener('abort', onAbort);

@@ -19,7 +19,7 @@ import { fetchServerKey } from './connect.ts';
 import { ControlClient } from './control-client.ts';
 import { pause } from './deadline.ts';
 import type { EnrolHost, Wish } from './enrol.ts';
-import { enrol } from './enrol.ts';
+import { enrol, ownWish } from './enrol.ts';
 import { machineKeyOf } from './identity.ts';
 import { MapSession, NotMemberError } from './map-session.ts';
 import type { OwnFacts } from './own-facts.ts';
@@ -177,13 +177,7 @@ export class ControlLoop {
     const host = this.#host;
     // A candidate of before a power cut: the server has it, or has never heard of it.
     const left = host.keys.identity.member && host.keys.identity.candidate !== undefined;
-    const wish: Wish = this.#wish ?? {
-      kind: left ? 'rotate' : 'resume',
-      authKey: undefined,
-      followup: undefined,
-      done: () => {},
-      failed: () => {},
-    };
+    const wish = this.#wish ?? ownWish(left ? 'rotate' : 'resume');
     this.#wish = wish;
     try {
       const granted = await enrol(host, client, wish, this.#backoff, signal);

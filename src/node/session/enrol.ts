@@ -24,6 +24,7 @@ import { pause } from './deadline.ts';
 import type { NodeKey } from './identity.ts';
 import type { Keys } from './keys.ts';
 import type { SessionPorts } from './ports.ts';
+import type { Registration } from './register.ts';
 import { register } from './register.ts';
 
 export type WishKind = 'resume' | 'login' | 'force' | 'rotate';
@@ -37,6 +38,15 @@ export interface Wish {
   readonly done: () => void;
   readonly failed: (error: Error) => void;
 }
+
+/** One that nobody waits for. */
+export const ownWish = (kind: WishKind): Wish => ({
+  kind,
+  authKey: undefined,
+  followup: undefined,
+  done: () => {},
+  failed: () => {},
+});
 
 export interface EnrolHost {
   readonly ports: Pick<SessionPorts, 'env'>;
@@ -67,18 +77,7 @@ export async function enrol(
     throw new DeniedError('a new key cannot be kept: the state folder cannot be written to');
   let renewed = false;
   for (;;) {
-    const answer = await register(
-      client,
-      {
-        nodeKey: key.text,
-        oldNodeKey: key === identity.node ? undefined : identity.node.text,
-        authKey: wish.followup === undefined ? wish.authKey : undefined,
-        ...(wish.followup !== undefined && { followup: wish.followup }),
-        hostinfo: host.hostinfo(),
-        ephemeral: host.ephemeral,
-      },
-      signal,
-    );
+    const answer = await register(client, registrationOf(host, key, wish), signal);
     switch (answer.type) {
       case 'member':
         wish.followup = undefined;
@@ -118,4 +117,16 @@ export async function enrol(
         throw new DeniedError(answer.text);
     }
   }
+}
+
+function registrationOf(host: EnrolHost, key: NodeKey, wish: Wish): Registration {
+  const { node } = host.keys.identity;
+  return {
+    nodeKey: key.text,
+    oldNodeKey: key.text === node.text ? undefined : node.text,
+    ...(wish.followup === undefined ? { authKey: wish.authKey } : { followup: wish.followup }),
+    hostinfo: host.hostinfo(),
+    ephemeral: host.ephemeral,
+    rotate: wish.kind === 'rotate',
+  };
 }

@@ -18,6 +18,7 @@ import type { MapResponse } from '../../protocol/tailcfg/map-types.ts';
 import type { Hostinfo } from '../../protocol/tailcfg/types.ts';
 import type { LoopHost } from './control-loop.ts';
 import { ControlLoop } from './control-loop.ts';
+import { ownWish } from './enrol.ts';
 import type { Identity, NodeKey } from './identity.ts';
 import { ownKeysOf } from './identity.ts';
 import { KeyWatch, sayOfKey, untilNext } from './key-watch.ts';
@@ -33,6 +34,7 @@ import { SessionHealth } from './session-health.ts';
 import type { BackendState } from './state.ts';
 import { isExpired, next } from './state.ts';
 import type { StateFiles } from './state-files.ts';
+import { Tally } from './tally.ts';
 
 export interface MembershipEvents {
   changed(netmap: Netmap, changed: Changed): void;
@@ -48,7 +50,7 @@ export class Membership implements LoopHost {
   readonly keys: Keys;
   readonly cache: NetmapCache;
   readonly loop: ControlLoop;
-  readonly counters: Map<string, number> = new Map();
+  readonly tally: Tally;
   netmap: Netmap = EMPTY_NETMAP;
   state: BackendState = 'NoState';
   authUrl: string | undefined;
@@ -99,6 +101,7 @@ export class Membership implements LoopHost {
       this.fromCache = true;
     }
     this.#watch = new KeyWatch(env, () => this.#settle());
+    this.tally = new Tally(env.log);
     this.loop = new ControlLoop(this);
   }
 
@@ -157,6 +160,7 @@ export class Membership implements LoopHost {
     await this.loop.stop();
     await this.cache.flush();
     this.cache.close();
+    await this.#files.idle();
   }
 
   // What the loop asks and tells.
@@ -224,7 +228,6 @@ export class Membership implements LoopHost {
   failed(error: Error): void {
     if (error.name === 'DeniedError') this.refused(error.message);
     else this.#health.unreachable(this.#prefs.controlUrl, error);
-    this.#env.log.info('session: no connection to the server', { error: error.message });
   }
 
   refused(text: string): void {
@@ -234,9 +237,7 @@ export class Membership implements LoopHost {
   }
 
   count(reason: string, detail?: string): void {
-    const count = (this.counters.get(reason) ?? 0) + 1;
-    this.counters.set(reason, count);
-    if (count === 1) this.#env.log.warn(`session: ${reason}`, detail ? { detail } : {});
+    this.tally.count(reason, detail);
   }
 
   /** @returns in how many milliseconds something may be different by itself */
@@ -294,12 +295,6 @@ export class Membership implements LoopHost {
     const due = this.rotates !== undefined && now >= Math.max(this.rotates, this.#noRotationBefore);
     if (!due || state !== 'Running' || !this.connected) return;
     this.#noRotationBefore = unixMillis(now + 60_000);
-    this.loop.wish({
-      kind: 'rotate',
-      authKey: undefined,
-      followup: undefined,
-      done: () => {},
-      failed: () => {},
-    });
+    this.loop.wish(ownWish('rotate'));
   }
 }

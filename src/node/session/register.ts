@@ -30,6 +30,8 @@ export interface Registration {
   readonly hostinfo: Hostinfo;
   readonly ephemeral: boolean;
   readonly logOut?: boolean;
+  /** The key is for the login that the old one has. */
+  readonly rotate?: boolean;
 }
 
 export type Registered =
@@ -77,6 +79,7 @@ function requestOf(registration: Registration): RegisterRequest {
     Followup: followup ?? '',
     Hostinfo: hostinfo,
     ...(ephemeral && { Ephemeral: true }),
+    ...(registration.rotate === true && { RotateNodeKey: true }),
   };
 }
 

@@ -31,11 +31,15 @@ export class SessionHealth {
   reached(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#lastFailure = '';
     this.#health.lower('control-unreachable');
     this.#health.lower('login-refused');
   }
 
   unreachable(url: string, error: Error): void {
+    // One line for each way to fail: a server may be away for a week.
+    if (error.message !== this.#lastFailure)
+      this.#env.log.info('session: no connection to the server', { error: error.message });
     this.#lastFailure = error.message;
     this.#cancel ??= this.#env.setTimer(after(this.#env.now(), PATIENCE), () =>
       this.#health.raise({

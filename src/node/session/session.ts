@@ -110,7 +110,7 @@ export class Session {
 
   /** What was left out of maps and pings, by reason, since the start. */
   get counters(): ReadonlyMap<string, number> {
-    return this.#membership?.counters ?? new Map();
+    return this.#membership?.tally.counts ?? new Map();
   }
 
   /** What of the present map does not count, by reason. */

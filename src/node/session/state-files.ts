@@ -26,6 +26,7 @@ export class StateFiles {
   readonly #prefs: SafeFile<Prefs>;
   readonly #cache: SafeFile<CacheDocument>;
   readonly #failing = new Set<string>();
+  readonly #writing = new Set<Promise<void>>();
 
   private constructor(
     health: Pick<Health, 'raise' | 'lower'>,
@@ -37,7 +38,10 @@ export class StateFiles {
     this.#identity = identity;
     this.#prefs = prefs;
     this.#cache = cache;
-    const problems = [identity, prefs, cache].flatMap((file) => file.problems);
+    // That the previous copy is used is what a power cut comes to, and no damage.
+    const problems = [identity, prefs, cache].flatMap((file) =>
+      file.problems.filter((text) => text.includes('cannot')),
+    );
     if (problems.length > 0)
       health.raise({
         code: 'state-damaged',
@@ -90,7 +94,13 @@ export class StateFiles {
     return this.#write('netmap', this.#cache.write(document));
   }
 
+  /** What was to be written is, or cannot be. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#writing);
+  }
+
   async #write(name: string, writing: Promise<void>): Promise<boolean> {
+    this.#writing.add(writing);
     try {
       await writing;
     } catch (error) {
@@ -103,6 +113,8 @@ export class StateFiles {
         remedy: 'make room, or mount the state folder for writing',
       });
       return false;
+    } finally {
+      this.#writing.delete(writing);
     }
     this.#failing.delete(name);
     if (this.#failing.size === 0) this.#health.lower(ITEM);

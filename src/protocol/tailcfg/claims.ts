@@ -72,8 +72,14 @@ interface Claim {
   readonly kind: 'never' | 'default' | 'mesh host' | 'wide';
 }
 
+interface Claims {
+  readonly all: readonly Claim[];
+  /** The list says each once, and as we would. */
+  readonly plain: boolean;
+}
+
 /** Lists are looked at once: a peer that is patched keeps its own. */
-const looked = new WeakMap<readonly PrefixText[], readonly Claim[]>();
+const looked = new WeakMap<readonly PrefixText[], Claims>();
 /** What was made of a node the last time. */
 const reduced = new WeakMap<Node, Node>();
 
@@ -101,7 +107,7 @@ export function settle(
     const allowed = claimsOf(peer.AllowedIPs ?? peer.Addresses).filter((claim) =>
       isGranted(claim, peer.ID, owners, ownHosts, refuse),
     );
-    settled.set(peer.ID, reducedTo(peer, texts(held), texts(allowed)));
+    settled.set(peer.ID, reducedTo(peer, held, allowed));
   }
   return { peers: settled, faults, nextExpiry };
 }
@@ -183,19 +189,23 @@ function isGranted(
   return false;
 }
 
-function claimsOf(list: readonly PrefixText[]): readonly Claim[] {
+const claimsOf = (list: readonly PrefixText[]): readonly Claim[] => lookedAt(list).all;
+
+function lookedAt(list: readonly PrefixText[]): Claims {
   const known = looked.get(list);
   if (known !== undefined) return known;
-  const claims = new Map<PrefixText, Claim>();
+  const unique = new Map<PrefixText, Claim>();
   for (const said of list) {
     const prefix = parsePrefix(said);
     if (prefix === undefined) continue;
     const text = formatPrefix(prefix);
-    claims.set(text, { text, prefix, kind: kindOf(prefix) });
+    unique.set(text, { text, prefix, kind: kindOf(prefix) });
   }
-  const unique = [...claims.values()];
-  looked.set(list, unique);
-  return unique;
+  const all = [...unique.values()];
+  const plain = all.length === list.length && all.every(({ text }, i) => text === list[i]);
+  const claims = { all, plain };
+  looked.set(list, claims);
+  return claims;
 }
 
 function kindOf(prefix: Prefix): Claim['kind'] {
@@ -208,12 +218,12 @@ function kindOf(prefix: Prefix): Claim['kind'] {
 
 const isHost = ({ address, bits }: Prefix): boolean => bits === address.length * 8;
 
-function reducedTo(
-  peer: Node,
-  Addresses: readonly PrefixText[],
-  AllowedIPs: readonly PrefixText[],
-): Node {
-  if (sameJson(peer.Addresses, Addresses) && sameJson(peer.AllowedIPs, AllowedIPs)) return peer;
+/** @param held, granted in the order of the lists that they are of */
+function reducedTo(peer: Node, held: readonly Claim[], granted: readonly Claim[]): Node {
+  const isAll = (claims: readonly Claim[], list: readonly PrefixText[] | undefined): boolean =>
+    list !== undefined && claims.length === list.length && lookedAt(list).plain;
+  if (isAll(held, peer.Addresses) && isAll(granted, peer.AllowedIPs)) return peer;
+  const [Addresses, AllowedIPs] = [texts(held), texts(granted)];
   const last = reduced.get(peer);
   if (sameJson(last?.Addresses, Addresses) && sameJson(last?.AllowedIPs, AllowedIPs))
     return last as Node;

@@ -34,6 +34,8 @@ export interface ReportedDevice {
   readonly publicKey?: NodeKeyText;
   /** Whose it is, as its node says; counts where the policy lets it. */
   readonly owner?: string;
+  /** The one family by which it answers; absent: both. A name with an address of the other leads nowhere. */
+  readonly family?: 4 | 6;
 }
 
 export interface LanReport {
@@ -69,6 +71,7 @@ const LAN_REPORT: Shape<LanReport> = object<LanReport>({
       mode: oneOf<DeviceMode>('route', 'gateway'),
       publicKey: maybe(nodeKey),
       owner: maybe(text(320)),
+      family: maybe(leaf<4 | 6>('4 or 6', (value) => value === 4 || value === 6)),
     }),
     MAX_REPORTED,
   ),

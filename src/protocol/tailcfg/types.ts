@@ -102,6 +102,11 @@ export interface RegisterRequest {
   readonly Followup?: string;
   readonly Hostinfo?: Hostinfo;
   readonly Ephemeral?: boolean;
+  /**
+   * Ours: NodeKey is to take the place of OldNodeKey within the same login, which goes on as long as it would have.
+   * A server that does not know it asks for a login.
+   */
+  readonly RotateNodeKey?: boolean;
   readonly Tailnet?: string;
 }
 

@@ -137,6 +137,7 @@ export const REGISTER_REQUEST: Shape<RegisterRequest> = object<RegisterRequest>(
   Followup: maybe(url),
   Hostinfo: maybe(HOSTINFO),
   Ephemeral: maybe(bool),
+  RotateNodeKey: maybe(bool),
   Tailnet: maybe(word),
 });
 

@@ -114,6 +114,7 @@ export const registration = (
   requestTags: [],
   announced: [],
   ephemeral: false,
+  rotate: false,
   from: '192.0.2.7',
   ...more,
 });

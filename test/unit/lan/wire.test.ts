@@ -5,6 +5,11 @@ t.test('wire: what both sides say is read, and what neither says is refused', as
   const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
   const device = { id: 'a1', kind: 'lan', name: 'cam', sshPort: 22, mode: 'route' };
   t.same(readLanReport(bytes({ devices: [device], more: 1 })), { value: { devices: [device] } });
+  const four = { ...device, family: 4 };
+  t.same(readLanReport(bytes({ devices: [four] })), { value: { devices: [four] } });
+  t.match(readLanReport(bytes({ devices: [{ ...device, family: 5 }] })), {
+    reason: 'body: wrong shape',
+  });
   const given = { id: 'a1', name: 'cam.mesh.internal', ip4: '100.64.0.9', ip6: 'fd7a::9' };
   t.same(readLanAnswer(bytes({ devices: [given] })), { value: { devices: [given] } });
   for (const wrong of [

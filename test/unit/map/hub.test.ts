@@ -210,6 +210,14 @@ t.test('a LAN device has an address of its own, and old Linux clients are warned
   t.match(first, /--accept-routes/);
   t.match(second, /lan-accept-routes.*--accept-routes/);
   t.same(others, ['[]', '[]'], 'those who need no flag');
+  const request = { node: host.id, devices: [{ ...lan('cam'), family: 4 as const }] };
+  network.make((model, context) => shareDevices(model, request, context));
+  network.clock.pass(1000);
+  t.same(
+    linux?.last.DNSConfig?.ExtraRecords,
+    [{ Name: 'cam.mesh.internal', Type: 'A', Value: ip4 }],
+    'a device that answers by IPv4 alone has no name in the other family',
+  );
   share();
   t.same(warned(), quiet, 'withdrawn');
 });
