@@ -14,14 +14,17 @@
  * server instead (bench/control/rows.ts), with a headscale that HEADSCALE_BIN names. Its three threads each
  * have a type stripper with --source: 57 MB more of anonymous memory.
  *
+ * `npm run bench -- node [--quick] [--json FILE] [--only ROW,ROW] [--source]` measures our node beside stock
+ * tailscaled as the node (bench/node/rows.ts); `npm run bench -- nat [--quick] [--json FILE] [--only PAIR,PAIR]`
+ * looks who reaches whom, through which NATs, and how (bench/nat/nat.ts).
+ *
  * Exit: 0 all that must be reached is, 1 something is not, 2 not understood.
  */
 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchOptions } from './bench/bench.ts';
-import type { RowName as ControlRowName } from './bench/control/rows.ts';
-import { ROWS as CONTROL_ROWS } from './bench/control/rows.ts';
+import type { PairName } from './bench/nat/nat.ts';
 import type { RowName } from './bench/rows.ts';
 import { ROWS } from './bench/rows.ts';
 import { CACHE, setUp } from './debian.ts';
@@ -40,16 +43,22 @@ function readOptions(): BenchOptions & { readonly source: boolean } {
     },
   });
   const known = Object.keys(ROWS) as RowName[];
-  const wanted = values.only?.split(',');
-  const unknown = wanted?.find((name) => !known.includes(name as RowName));
-  if (unknown !== undefined)
-    throw new TypeError(`--only: wanted some of ${known.join(', ')}, found '${unknown}'`);
-  const rows = known.filter((name) => wanted?.includes(name) ?? (name !== 'growth' || values.long));
+  const usual = known.filter((name) => name !== 'growth' || values.long);
+  const rows = pick(known, values.only) ?? usual;
   return { ...values, json: values.json, rows };
 }
 
-/** The coordination server's rows. @throws TypeError saying what is not understood */
-async function control(args: readonly string[]): Promise<boolean> {
+interface Wanted<R extends string> {
+  readonly quick: boolean;
+  readonly json: string | undefined;
+  readonly rows: readonly R[];
+}
+
+/** The options of a comparison with stock programs, which are there afterwards, as ours is. */
+async function prepared<R extends string>(
+  args: readonly string[],
+  known: readonly R[],
+): Promise<Wanted<R>> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -59,17 +68,49 @@ async function control(args: readonly string[]): Promise<boolean> {
       source: { type: 'boolean', default: false },
     },
   });
-  const known = Object.keys(CONTROL_ROWS) as ControlRowName[];
-  const wanted = values.only?.split(',');
-  const unknown = wanted?.find((name) => !known.includes(name as ControlRowName));
+  const rows = pick(known, values.only) ?? known;
+  await setUp(['derper', 'tailscale', 'tailscaled']);
+  if (values.source) await kernelsWasm();
+  else process.env['POSTERN_BIN'] ??= await build();
+  return { quick: values.quick, json: values.json, rows };
+}
+
+/** @returns undefined where nothing is named. @throws TypeError for a name that is not known */
+function pick<R extends string>(known: readonly R[], only: string | undefined): R[] | undefined {
+  const wanted = only?.split(',');
+  const unknown = wanted?.find((name) => !known.includes(name as R));
   if (unknown !== undefined)
     throw new TypeError(`--only: wanted some of ${known.join(', ')}, found '${unknown}'`);
-  const rows = known.filter((name) => wanted?.includes(name) ?? true);
-  await setUp(['derper', 'tailscale', 'tailscaled']);
-  if (!values.source) process.env['POSTERN_BIN'] ??= await build();
-  const { benchControl } = await import('./bench/control/control.ts');
-  return benchControl({ quick: values.quick, json: values.json, rows });
+  return wanted && known.filter((name) => wanted.includes(name));
 }
+
+const ALIKE_PAIRS: readonly PairName[] = ['stock-stock', 'ours-ours'];
+const MIXED_PAIRS: readonly PairName[] = ['ours-stock', 'stock-ours'];
+
+/**
+ * Not imported before their time: what they import looks into folders that only root may read, and once and for
+ * all at which program is ours.
+ */
+const COMPARISONS: Readonly<Record<string, (args: readonly string[]) => Promise<boolean>>> = {
+  control: async (args) => {
+    const { ROWS } = await import('./bench/control/rows.ts');
+    const options = await prepared(args, Object.keys(ROWS) as (keyof typeof ROWS)[]);
+    const { benchControl } = await import('./bench/control/control.ts');
+    return benchControl(options);
+  },
+  node: async (args) => {
+    const { ROWS } = await import('./bench/node/rows.ts');
+    const options = await prepared(args, Object.keys(ROWS) as (keyof typeof ROWS)[]);
+    const { benchNode } = await import('./bench/node/node.ts');
+    return benchNode(options);
+  },
+  nat: async (args) => {
+    const { quick, json, rows } = await prepared(args, [...ALIKE_PAIRS, ...MIXED_PAIRS]);
+    const { benchNat } = await import('./bench/nat/nat.ts');
+    const pairs = quick ? rows.filter((name) => ALIKE_PAIRS.includes(name)) : rows;
+    return benchNat({ pairs, json });
+  },
+};
 
 /** @returns the path of this tree's program for this machine */
 async function build(): Promise<string> {
@@ -105,7 +146,8 @@ async function main(): Promise<number> {
   const [verb, ...more] = process.argv.slice(2);
   let options: ReturnType<typeof readOptions>;
   try {
-    if (verb === 'control') return (await control(more)) ? 0 : 1;
+    const comparison = COMPARISONS[verb ?? ''];
+    if (comparison) return (await comparison(more)) ? 0 : 1;
     options = readOptions();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

@@ -123,14 +123,11 @@ export async function dropsReport(
   env: Pick<Env, 'now' | 'wall'>,
 ): Promise<DropsReport> {
   const { drops, refused } = await node.rooms.tunnel.report();
-  const keys = new Map(
-    node.rooms.tunnel.peerNumbers().map(({ number, publicKey }) => [number, publicKey]),
-  );
   const named = new Map([...node.peers.values()].map(({ node, key }) => [keyText(key), node]));
   return {
     drops: Object.fromEntries(Object.entries(drops).map(([reason, count]) => [reason, count])),
     samples: refused.toReversed().map(({ reason, at, peer, head }) => {
-      const key = keys.get(peer);
+      const key = node.rooms.tunnel.mesh?.keyOf(peer);
       return {
         at: iso(env.wall() - (env.now() - at)),
         reason,

@@ -187,7 +187,7 @@ export class MeshNode {
   #apply(changed: Changed | undefined): void {
     if (this.#closed) return;
     const { netmap } = this;
-    const { session, relays, paths, lan } = this.rooms;
+    const { relays, paths, lan } = this.rooms;
     if (changed === undefined || changed.derpMap) {
       const map = netmap.derpMap ?? { Regions: {} };
       relays.setRegions(map);
@@ -197,7 +197,6 @@ export class MeshNode {
     lan.setMap(prefixes(netmap.self?.AllowedIPs ?? []));
     this.#applyFilter();
     this.#follow();
-    this.#env.log.debug('node: applied', { state: session.state, peers: this.#peers.size });
   }
 
   /** A server that is reached again may have lost what it knew of our devices. */

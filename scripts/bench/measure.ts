@@ -51,6 +51,20 @@ export interface Memory {
   readonly rssMb: number;
 }
 
+/** Where traffic begins and goes to, and whose CPU it costs. */
+export interface Line {
+  readonly from: Host;
+  /** Where iperf3 or whoever answers pings is. */
+  readonly address: string;
+  readonly pids: readonly [sender: number, receiver: number];
+}
+
+const lineOf = ({ a, b }: Pair): Line => ({
+  from: a.host,
+  address: b.inner[0],
+  pids: [a.tunnel.pid, b.tunnel.pid],
+});
+
 /** CPU seconds of a process since it began. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -67,7 +81,7 @@ export async function serveIperf({ b }: Pair): Promise<void> {
 /** `seconds` of TCP from `a` to `b`. */
 export async function tcp(pair: Pair, streams: number, seconds: number): Promise<Tcp> {
   const sizes = await watchSizes(pair);
-  const { end, senderCpu, receiverCpu } = await iperf(pair, seconds, ['-P', `${streams}`]);
+  const { end, senderCpu, receiverCpu } = await iperf(lineOf(pair), seconds, ['-P', `${streams}`]);
   const gigabytes = end.sum_received.bytes / 1e9;
   return {
     gbps: end.sum_received.bits_per_second / 1e9,
@@ -87,7 +101,7 @@ export async function udp(pair: Pair, seconds: number): Promise<Udp> {
     '-b',
     `${OFFERED_PER_SECOND * DATAGRAM_BYTES * 8}`,
   ];
-  const { end, senderCpu, receiverCpu } = await iperf(pair, seconds, args);
+  const { end, senderCpu, receiverCpu } = await iperf(lineOf(pair), seconds, args);
   return {
     lossPercent: end.sum.lost_percent,
     offeredPerSecond: end.sum.packets / end.sum.seconds,
@@ -97,9 +111,13 @@ export async function udp(pair: Pair, seconds: number): Promise<Udp> {
 }
 
 /** Median round trip of 50, in milliseconds. */
-export async function roundTripMs({ a, b }: Pair): Promise<number> {
-  const { stdout } = await a.host.run(
-    ['ping', '-n', '-c', `${PINGS}`, '-i', `${PING_INTERVAL_MS / 1000}`, '-W', '1', b.inner[0]],
+export function roundTripMs(pair: Pair): Promise<number> {
+  return roundTripOf(lineOf(pair));
+}
+
+export async function roundTripOf({ from, address }: Line): Promise<number> {
+  const { stdout } = await from.run(
+    ['ping', '-n', '-c', `${PINGS}`, '-i', `${PING_INTERVAL_MS / 1000}`, '-W', '1', address],
     { check: false },
   );
   const times = [...stdout.matchAll(/time=([\d.]+) ms/g)].map(([, ms]) => Number(ms));
@@ -138,7 +156,7 @@ export async function idlePercent({ a, b }: Pair, seconds: number): Promise<numb
 }
 
 /** CPU seconds of the threads alive, to the nanosecond: ticks are too coarse for a process that sleeps. */
-function runSeconds(pid: number): number {
+export function runSeconds(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   return readdirSync(tasks)
     .map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]))
@@ -146,7 +164,7 @@ function runSeconds(pid: number): number {
 }
 
 /** The part of iperf3's report that is used here. */
-interface IperfEnd {
+export interface IperfEnd {
   readonly sum_sent: { readonly retransmits?: number };
   readonly sum_received: { readonly bytes: number; readonly bits_per_second: number };
   readonly sum: {
@@ -156,15 +174,15 @@ interface IperfEnd {
   };
 }
 
-async function iperf(
-  { a, b }: Pair,
+/** IPv4 traffic of `seconds`, and the CPU seconds that it took of both. */
+export async function iperf(
+  { from, address, pids }: Line,
   seconds: number,
   args: readonly string[],
 ): Promise<{ end: IperfEnd; senderCpu: number; receiverCpu: number }> {
-  const pids = [a.tunnel.pid, b.tunnel.pid] as const;
   const before = pids.map(cpuSeconds);
-  const { stdout } = await a.host.run(
-    ['iperf3', '-4', '-J', '-c', b.inner[0], '-t', `${seconds}`, ...args],
+  const { stdout } = await from.run(
+    ['iperf3', '-4', '-J', '-c', address, '-t', `${seconds}`, ...args],
     { timeoutMs: (seconds + 20) * 1000 },
   );
   const [senderCpu = 0, receiverCpu = 0] = pids.map((pid, i) => cpuSeconds(pid) - (before[i] ?? 0));

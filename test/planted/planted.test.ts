@@ -4,7 +4,7 @@ import t from 'tap';
 import type { TapCount } from '../../scripts/tap-output.ts';
 import { countTap } from '../../scripts/tap-output.ts';
 import { Copy } from './copy.ts';
-import type { Plant } from './plants.ts';
+import type { Plant } from './plant.ts';
 import { ESSENTIALS, PLANTS } from './plants.ts';
 
 /** A judge whose plant makes it hang has seen it, but does not say so by name: that is no verdict. */

@@ -19,33 +19,37 @@ export interface Run {
   readonly failure?: string;
 }
 
-export type Runs = Readonly<Partial<Record<Contender, readonly Run[]>>>;
-export type Values = Readonly<Partial<Record<Contender, number>>>;
+export type Runs<C extends string = Contender> = Readonly<Partial<Record<C, readonly Run[]>>>;
+export type Values<C extends string = Contender> = Readonly<Partial<Record<C, number>>>;
 
-export interface Row {
+export interface Row<C extends string = Contender> {
   readonly unit: string;
-  readonly values: Values;
-  /** Ours over theirs. */
-  readonly ratios: Values;
+  readonly values: Values<C>;
+  /** The subject over the other. */
+  readonly ratios: Values<C>;
   readonly must: string;
   readonly ok: boolean;
   readonly void: string | null;
   readonly reasons: readonly string[];
-  readonly beside: Readonly<Record<string, { readonly unit: string; readonly values: Values }>>;
+  readonly beside: Readonly<Record<string, { readonly unit: string; readonly values: Values<C> }>>;
 }
 
 const MAX_SPREAD = 0.15;
 
 /** @param contenders those that are there, ours first */
-export function judge(spec: RowSpec, contenders: readonly Contender[], runs: Runs): Row {
-  const { figure, bounds } = spec;
+export function judge<C extends string>(
+  spec: RowSpec<C, string>,
+  contenders: readonly C[],
+  runs: Runs<C>,
+): Row<C> {
+  const { figure, bounds, subject = contenders[0] } = spec;
   const values = medians(figure, contenders, runs);
-  const { ours } = values;
+  const ours = subject === undefined ? undefined : values[subject];
   const needed = contenders.filter(
-    (name) => name === 'ours' || bounds.some(({ against }) => against === name),
+    (name) => name === subject || bounds.some(({ against }) => against === name),
   );
-  const reasons = needed.flatMap((name) => missing(name, runs[name] ?? []));
-  const ratios: { -readonly [Name in Contender]?: number } = {};
+  const reasons = needed.flatMap((name) => missing(name, figure, runs[name] ?? []));
+  const ratios: { -readonly [Name in C]?: number } = {};
   let reason: string | null = null;
   for (const bound of bounds) {
     const { against } = bound;
@@ -78,22 +82,35 @@ export function judge(spec: RowSpec, contenders: readonly Contender[], runs: Run
   };
 }
 
-function mustOf({ bounds, figure }: RowSpec, contenders: readonly Contender[]): string {
+function mustOf<C extends string>(
+  { bounds, figure }: RowSpec<C, string>,
+  contenders: readonly C[],
+): string {
   const there = bounds.filter(({ against }) => !against || contenders.includes(against));
-  return there.map((bound) => textOf(bound, figure)).join(', ') || 'shown (no headscale)';
+  return there.map((bound) => textOf(bound, figure)).join(', ') || missingOr(bounds);
 }
 
-function textOf({ against, atMost, atLeast }: Bound, { unit }: FigureSpec): string {
+const missingOr = (bounds: readonly unknown[]): string =>
+  bounds.length > 0 ? 'shown (no headscale)' : 'shown';
+
+function textOf({ against, atMost, atLeast }: Bound<string>, { unit }: FigureSpec): string {
   const sign = atLeast === undefined ? '<=' : '>=';
   return `${sign} ${atLeast ?? atMost}${against === undefined ? ` ${unit}` : `x ${against}`}`;
 }
 
-function reaches(found: number, { atMost = Infinity, atLeast = -Infinity }: Bound): boolean {
+function reaches(
+  found: number,
+  { atMost = Infinity, atLeast = -Infinity }: Bound<string>,
+): boolean {
   return found <= atMost && found >= atLeast;
 }
 
-function medians(figure: FigureSpec, contenders: readonly Contender[], runs: Runs): Values {
-  const values: { -readonly [Name in Contender]?: number } = {};
+function medians<C extends string>(
+  figure: FigureSpec,
+  contenders: readonly C[],
+  runs: Runs<C>,
+): Values<C> {
+  const values: { -readonly [Name in C]?: number } = {};
   for (const name of contenders) {
     const found = measured(figure, runs[name] ?? []);
     if (found.length > 0) values[name] = median(found);
@@ -108,15 +125,17 @@ function measured({ name }: FigureSpec, runs: readonly Run[]): number[] {
     .filter((value): value is number => Number.isFinite(value));
 }
 
-function missing(name: Contender, runs: readonly Run[]): string[] {
+function missing(name: string, figure: FigureSpec, runs: readonly Run[]): string[] {
   if (runs.length === 0) return [`${name}: no run`];
-  return runs.flatMap(({ failure }) => (failure === undefined ? [] : [`${name}: ${failure}`]));
+  return runs
+    .filter((run) => measured(figure, [run]).length === 0)
+    .map(({ failure }) => `${name}: ${failure ?? `no ${figure.name}`}`);
 }
 
 function voidReason(
-  bound: Bound,
+  bound: Bound<string>,
   ours: number,
-  against: Contender,
+  against: string,
   theirs: readonly number[],
   { digits, unit }: FigureSpec,
 ): string | null {

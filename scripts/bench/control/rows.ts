@@ -61,8 +61,9 @@ export const QUICK: Sizes = {
   streamSeconds: 4,
 };
 
-export interface Bound {
-  readonly against?: Contender;
+/** @typeParam C who is measured; these shapes serve the node's bench too */
+export interface Bound<C extends string = Contender> {
+  readonly against?: C;
   readonly atMost?: number;
   readonly atLeast?: number;
 }
@@ -73,11 +74,13 @@ export interface FigureSpec {
   readonly digits: number;
 }
 
-export interface RowSpec {
-  readonly work: Work;
+export interface RowSpec<C extends string = Contender, W extends string = Work> {
+  readonly work: W;
+  /** Who must reach the bounds; default the first that is measured, which is ours. */
+  readonly subject?: C;
   readonly figure: FigureSpec;
   readonly beside: Readonly<Record<string, FigureSpec>>;
-  readonly bounds: readonly Bound[];
+  readonly bounds: readonly Bound<C>[];
 }
 
 const figure = (name: string, unit: string, digits: number): FigureSpec => ({ name, unit, digits });

@@ -1,20 +1,14 @@
 /** The works: how the figures of a contender are got. Each call is one run, on a server of its own. */
 
+import type { WorkSpec } from '../compare.ts';
 import { measureClients } from './clients.ts';
 import { measureIdle, measureLoad, measureMemory } from './load.ts';
 import { measureRelay } from './relay.ts';
-import type { Contender, Figures, Sizes, Work } from './rows.ts';
+import type { Contender, Sizes, Work } from './rows.ts';
 import { measureStream } from './stream.ts';
 
-export interface WorkSpec {
-  readonly contenders: readonly Contender[];
-  /** Over so soon, or so long, that it is done once also in the full form. */
-  readonly once?: true;
-  measure(contender: Contender, sizes: Sizes): Promise<Figures>;
-}
-
 /** In the order in which they are done. */
-export const WORKS: Readonly<Record<Work, WorkSpec>> = {
+export const WORKS: Readonly<Record<Work, WorkSpec<Contender, Sizes>>> = {
   relay: { contenders: ['ours', 'derper'], measure: measureRelay },
   stream: { contenders: ['ours', 'derper'], measure: measureStream },
   clients: { contenders: ['ours'], measure: measureClients },

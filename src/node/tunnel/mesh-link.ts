@@ -77,6 +77,11 @@ export class MeshLink implements Ways {
     return { sent: lastDataSent, received: lastDataReceived };
   }
 
+  /** The peer that the worker's report names by this number. */
+  keyOf(number: number): NodePublic | undefined {
+    return this.#parts.peers.numbered(number)?.publicKey;
+  }
+
   /** The peer has begun anew: what it knew of us is gone. */
   dropSessions(publicKey: NodePublic): void {
     const peer = this.#parts.peers.find(publicKey);

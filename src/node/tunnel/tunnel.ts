@@ -33,6 +33,7 @@ import { peerStatus } from './peer-status.ts';
 import { PeerTable } from './peer-table.ts';
 import { PeerTimers } from './peer-timers.ts';
 import type { MeshPort, TunnelPorts, TunnelReport } from './ports.ts';
+import type { SendTo } from './ways.ts';
 import { RoamingWays } from './ways.ts';
 
 /** So many handshake messages waiting at once are load: a quarter of the ring. */
@@ -62,8 +63,7 @@ export class Tunnel implements ConfigurableInterface {
     this.#listener = new Listener(env, ports.sockets, link);
     this.#keypairs = new Keypairs(arena, link, (length) => env.random(length));
     this.#active = new ActivePeers(arena, link, (peer) => this.#retire(peer));
-    const sendTo = (to: Uint8Array, datagram: Uint8Array): void =>
-      this.#listener.sendTo(to, datagram);
+    const sendTo: SendTo = (to, datagram) => this.#listener.sendTo(to, datagram);
     this.mesh = ports.mesh === undefined ? null : this.#meshLink(ports.mesh, sendTo);
     this.#handshakes = new Handshakes(env, {
       keypairs: this.#keypairs,
@@ -98,25 +98,18 @@ export class Tunnel implements ConfigurableInterface {
     };
   }
 
-  /** By which number the worker's report names each peer. */
-  peerNumbers(): readonly Pick<Peer, 'number' | 'publicKey'>[] {
-    return this.#peers.all();
-  }
-
   /** Resolves when the worker has answered. */
-  report(): Promise<TunnelReport> {
-    return new Promise((resolve) => {
-      this.#reports.push((report) =>
-        resolve({
-          ...report,
-          peers: this.#peers.size,
-          activePeers: this.#active.count,
-          evictions: this.#active.evictions,
-          handshakes: Object.fromEntries(this.#handshakes.counts),
-        }),
-      );
-      this.#ports.link.send({ type: 'report' });
-    });
+  async report(): Promise<TunnelReport> {
+    const { promise, resolve } = Promise.withResolvers<Report>();
+    this.#reports.push(resolve);
+    this.#ports.link.send({ type: 'report' });
+    return {
+      ...(await promise),
+      peers: this.#peers.size,
+      activePeers: this.#active.count,
+      evictions: this.#active.evictions,
+      handshakes: Object.fromEntries(this.#handshakes.counts),
+    };
   }
 
   /**
@@ -191,10 +184,11 @@ export class Tunnel implements ConfigurableInterface {
     }
   }
 
-  #meshLink(port: MeshPort, sendTo: (to: Uint8Array, datagram: Uint8Array) => void): MeshLink {
+  #meshLink(port: MeshPort, sendTo: SendTo): MeshLink {
+    const { arena, link } = this.#ports;
     return new MeshLink({
-      arena: this.#ports.arena,
-      link: this.#ports.link,
+      arena,
+      link,
       peers: this.#peers,
       active: this.#active,
       port,
@@ -204,11 +198,11 @@ export class Tunnel implements ConfigurableInterface {
     });
   }
 
-  #slotEvent(event: Extract<Event, { type: 'rekey' | 'wake' | 'confirmed' }>): void {
-    const peer = this.#active.at(event.slot);
+  #slotEvent({ type, slot }: Extract<Event, { type: 'rekey' | 'wake' | 'confirmed' }>): void {
+    const peer = this.#active.at(slot);
     if (peer === undefined) return;
-    if (event.type === 'rekey') this.#initiate(peer);
-    else if (event.type === 'wake') this.#timers.check(peer);
+    if (type === 'rekey') this.#initiate(peer);
+    else if (type === 'wake') this.#timers.check(peer);
     else this.#handshakes.confirmed(peer);
   }
 

@@ -9,6 +9,9 @@ import { readSockaddr, sockaddr } from '../../base/endpoint.ts';
 import type { ActivePeers } from './active.ts';
 import type { Peer } from './peer.ts';
 
+/** Sends a datagram by the sockets, as far as there are any. @param sockaddr 28 bytes */
+export type SendTo = (sockaddr: Uint8Array, datagram: Uint8Array) => void;
+
 export interface Ways {
   /** False where there is nowhere to send to. */
   canReach(peer: Peer): boolean;
@@ -22,9 +25,9 @@ export interface Ways {
 
 export class RoamingWays implements Ways {
   readonly #active: ActivePeers;
-  readonly #send: (sockaddr: Uint8Array, datagram: Uint8Array) => void;
+  readonly #send: SendTo;
 
-  constructor(active: ActivePeers, send: (sockaddr: Uint8Array, datagram: Uint8Array) => void) {
+  constructor(active: ActivePeers, send: SendTo) {
     this.#active = active;
     this.#send = send;
   }

@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly userspace?: boolean;
   /** Default true: it trusts a certificate that the server has of its own. */
   readonly trusting?: boolean;
+  /** Default the server's own URL: where it is reached from a place that has no way to that one. */
+  readonly loginServer?: string;
 }
 
 export interface PeerStatus {
@@ -60,6 +62,15 @@ export interface Login {
 
 export type Path = 'direct' | 'relay';
 
+export interface Daemon {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The UDP port of a client that has one of its own. */
+export const PORT = 41_641;
+
 const UP_SECONDS = 20;
 const UP_MS = (UP_SECONDS + 5) * 1000;
 const START_MS = 10_000;
@@ -72,9 +83,10 @@ export class Client {
   readonly name: string;
   readonly station: Station;
   readonly server: Server;
+  /** For its state. */
+  protected readonly folder: string;
+  protected readonly socket: string;
   readonly #options: ClientOptions;
-  readonly #folder: string;
-  readonly #socket: string;
   #child: Child | undefined;
 
   /** @param name of its state and socket, and how it calls itself */
@@ -89,9 +101,9 @@ export class Client {
     this.station = station;
     this.server = server;
     this.#options = options;
-    this.#folder = join(network.folder, name);
-    this.#socket = join(this.#folder, 'socket');
-    mkdirSync(this.#folder, { mode: 0o700 });
+    this.folder = join(network.folder, name);
+    this.socket = join(this.folder, 'socket');
+    mkdirSync(this.folder, { mode: 0o700 });
   }
 
   get host(): Host {
@@ -100,30 +112,25 @@ export class Client {
 
   /** Its state file, which holds its machine key. */
   get stateFile(): string {
-    return join(this.#folder, 'tailscaled.state');
+    return join(this.folder, 'tailscaled.state');
+  }
+
+  /** The daemon. @throws Error where none was started */
+  get child(): Child {
+    if (this.#child === undefined) throw new Error(`${this.name}: its daemon was not started`);
+    return this.#child;
   }
 
   /** Starts the daemon on the state that it has, if any. */
   async start(): Promise<this> {
-    const { version = '1.102', userspace = false, trusting = true } = this.#options;
+    const { trusting = true } = this.#options;
+    const daemon = this.daemon();
     const child = this.host.start(
-      [
-        // It is the exec of this shell, so signals reach the daemon itself.
-        ...['sh', '-c', 'mount --bind "$0" /etc && exec "$@"', this.station.etc],
-        PROGRAMS[version].daemon,
-        `--statedir=${this.#folder}`,
-        `--socket=${this.#socket}`,
-        `--tun=${userspace ? 'userspace-networking' : 'tailscale0'}`,
-        ...(userspace ? ['--state=mem:', '--port=0'] : ['--port=41641']),
-      ],
+      // It is the exec of this shell, so signals reach the daemon itself.
+      ['sh', '-c', 'mount --bind "$0" /etc && exec "$@"', this.station.etc, ...daemon.argv],
       {
-        name: `${this.name} tailscaled`,
-        env: {
-          TS_NO_LOGS_NO_SUPPORT: 'true',
-          // A guard: it ends where it would speak with the vendor's server.
-          TS_PANIC_IF_HIT_MAIN_CONTROL: '1',
-          ...(trusting ? this.server.clientEnv : {}),
-        },
+        name: `${this.name} ${daemon.name}`,
+        env: { ...daemon.env, ...(trusting ? this.server.clientEnv : {}) },
       },
     );
     this.#child = child;
@@ -132,19 +139,19 @@ export class Client {
       async () => child.ending !== undefined || (await this.status()),
       START_MS,
     );
-    if (child.ending) throw new Error(`${this.name}: tailscaled ended\n${child.output}`);
+    if (child.ending) throw new Error(`${child.name} ended\n${child.output}`);
     return this;
   }
 
   /** @throws Error with the client's words, where it is not Running after it */
   async up(key: string, ...more: readonly string[]): Promise<ClientStatus> {
-    await this.cli(this.#upWords([`--auth-key=${key}`, ...more]), UP_MS);
+    await this.cli(this.upWords([`--auth-key=${key}`, ...more]), UP_MS);
     return this.running();
   }
 
   /** What `tailscale up` says where it must not be let in: its exit code is not 0. */
   async refusedUp(key: string, ...more: readonly string[]): Promise<string> {
-    const words = this.#upWords([`--auth-key=${key}`, ...more], 5);
+    const words = this.upWords([`--auth-key=${key}`, ...more], 5);
     const { code, stdout, stderr } = await this.tried(words, UP_MS);
     if (code === 0) throw new Error(`${this.name}: let in by a key that should not`);
     return stdout + stderr;
@@ -152,7 +159,7 @@ export class Client {
 
   /** Asks for a login by URL; it goes on until somebody approves it. */
   async login(...more: readonly string[]): Promise<Login> {
-    const child = this.host.start(this.#command(this.#upWords(more, 60)), {
+    const child = this.host.start(this.command(this.upWords(more, 60)), {
       name: `${this.name} tailscale up`,
     });
     const [url] = await child.says(/https?:\/\/\S+/, UP_MS);
@@ -193,8 +200,7 @@ export class Client {
 
   /** The last path by which another one answered, of up to `count` tries; undefined: no answer. */
   async ping(address: string, count = 5): Promise<Path | undefined> {
-    const words = ['ping', '--timeout=2s', `--c=${count}`, '--until-direct=true', address];
-    const { stdout } = await this.tried(words, 30_000);
+    const { stdout } = await this.tried(this.pingWords(address, count), 30_000);
     const last = stdout.match(/^pong from .* via .*$/gm)?.at(-1);
     if (last === undefined) return undefined;
     return / via DERP\(/.test(last) ? 'relay' : 'direct';
@@ -230,25 +236,53 @@ export class Client {
 
   /** `tailscale WORDS`; @throws Error where it fails */
   cli(words: readonly string[], timeoutMs = 15_000): Promise<Result> {
-    return this.host.run(this.#command(words), { timeoutMs });
+    return this.host.run(this.command(words), { timeoutMs });
   }
 
   /** The same where it may fail. */
   tried(words: readonly string[], timeoutMs = 15_000): Promise<Result> {
-    return this.host.run(this.#command(words), { timeoutMs, check: false });
+    return this.host.run(this.command(words), { timeoutMs, check: false });
   }
 
-  #command(words: readonly string[]): string[] {
-    return [PROGRAMS[this.#options.version ?? '1.102'].cli, `--socket=${this.#socket}`, ...words];
+  /** Its command line, what its environment has more, and how the report calls it. */
+  protected daemon(): Daemon {
+    const { version = '1.102', userspace = false } = this.#options;
+    return {
+      name: 'tailscaled',
+      argv: [
+        PROGRAMS[version].daemon,
+        `--statedir=${this.folder}`,
+        `--socket=${this.socket}`,
+        `--tun=${userspace ? 'userspace-networking' : 'tailscale0'}`,
+        ...(userspace ? ['--state=mem:', '--port=0'] : [`--port=${PORT}`]),
+      ],
+      env: {
+        TS_NO_LOGS_NO_SUPPORT: 'true',
+        // A guard: it ends where it would speak with the vendor's server.
+        TS_PANIC_IF_HIT_MAIN_CONTROL: '1',
+      },
+    };
   }
 
-  #upWords(more: readonly string[], seconds: number = UP_SECONDS): readonly string[] {
+  protected command(words: readonly string[]): string[] {
+    return [PROGRAMS[this.#options.version ?? '1.102'].cli, `--socket=${this.socket}`, ...words];
+  }
+
+  protected get loginServer(): string {
+    return this.#options.loginServer ?? this.server.url;
+  }
+
+  protected upWords(more: readonly string[], seconds: number = UP_SECONDS): readonly string[] {
     return [
       'up',
-      `--login-server=${this.server.url}`,
+      `--login-server=${this.loginServer}`,
       `--hostname=${this.name}`,
       `--timeout=${seconds}s`,
       ...more,
     ];
+  }
+
+  protected pingWords(address: string, count: number): readonly string[] {
+    return ['ping', '--timeout=2s', `--c=${count}`, '--until-direct=true', address];
   }
 }

@@ -7,10 +7,11 @@ import { PEERS_BIN } from '../../../scripts/debian.ts';
 import { makeCertificate } from '../../../src/control/relay/own-certificate.ts';
 import { must } from '../../must.ts';
 import type { Child } from '../../netns/child.ts';
+import { NODE } from './mesh.ts';
 import type { Network, Station } from './network.ts';
 import { HUB } from './network.ts';
 import { UNDER_TEST } from './server.ts';
-import { meshTest, NODE } from './suite.ts';
+import { meshTest } from './suite.ts';
 
 const NAME = 'relay.test';
 const PORT = 443;

@@ -9,9 +9,10 @@ import type { Test } from 'tap';
 import { must } from '../../must.ts';
 import { until } from '../../netns/child.ts';
 import type { Client } from './client.ts';
+import type { Mesh } from './mesh.ts';
+import { NODE } from './mesh.ts';
 import { UNDER_TEST } from './server.ts';
-import type { Mesh } from './suite.ts';
-import { meshTest, NODE } from './suite.ts';
+import { meshTest } from './suite.ts';
 
 const SUBNET = '192.168.67.0/24';
 const DEVICE = '192.168.67.10';

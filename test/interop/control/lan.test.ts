@@ -11,9 +11,10 @@ import { join } from 'node:path';
 import { must } from '../../must.ts';
 import { until } from '../../netns/child.ts';
 import type { Client } from './client.ts';
+import type { Mesh } from './mesh.ts';
+import { NODE } from './mesh.ts';
 import { UNDER_TEST } from './server.ts';
-import type { Mesh } from './suite.ts';
-import { meshTest, NODE } from './suite.ts';
+import { meshTest } from './suite.ts';
 
 const REPORT = join(import.meta.dirname, 'lan-report.ts');
 const DEVICE = '192.168.67.10';

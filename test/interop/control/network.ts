@@ -26,6 +26,7 @@ import { join } from 'node:path';
 import type { Cable, Host, Lab } from '../../netns/lab.ts';
 
 export const HUB = '10.88.0.1';
+export const HUB6 = 'fd88::1';
 
 const BRIDGE = 'br0';
 const ETC = '/etc/netns';
@@ -36,6 +37,8 @@ const RELAY_TABLE = 'inet lab-no-relay';
 export interface Station {
   readonly host: Host;
   readonly address: string;
+  /** Empty: none. */
+  readonly address6: string;
   /** `a` is its own end, `b` its port at the hub. */
   readonly cable: Cable;
   /** Its own /etc. */
@@ -48,6 +51,8 @@ export class Network {
   /** For state files and sockets, each of its own name; gone with the network. */
   readonly folder: string;
   readonly #namespaces: string[] = [];
+  /** Of the hub's own address, and then of each station's. */
+  #last = 1;
 
   private constructor(lab: Lab, hub: Host, folder: string) {
     this.lab = lab;
@@ -65,23 +70,30 @@ export class Network {
       `link add ${BRIDGE} type bridge`,
       `link set ${BRIDGE} up`,
       `addr add ${HUB}/24 dev ${BRIDGE}`,
-      `addr add fd88::1/64 dev ${BRIDGE} nodad`,
+      `addr add ${HUB6}/64 dev ${BRIDGE} nodad`,
     );
     return network;
   }
 
-  /** A host with an address and a default route through the hub. */
-  async station(name: string): Promise<Station> {
+  /** A host that has an /etc of its own, and no cable yet. */
+  async house(name: string): Promise<Pick<Station, 'host' | 'etc'>> {
     const host = await this.lab.host(name);
-    const last = this.#namespaces.length + 2;
-    const address = `10.88.0.${last}`;
     const etc = join(this.folder, `${name}-etc`);
     this.#namespaces.push(host.namespace);
     makeEtc(etc, host.namespace);
-    const cable = await this.lab.link(host, this.hub, { a: [`${address}/24`, `fd88::${last}/64`] });
+    return { host, etc };
+  }
+
+  /** A host with an address and a default route through the hub. */
+  async station(name: string): Promise<Station> {
+    const { host, etc } = await this.house(name);
+    const last = ++this.#last;
+    const address = `10.88.0.${last}`;
+    const address6 = `fd88::${last.toString(16)}`;
+    const cable = await this.lab.link(host, this.hub, { a: [`${address}/24`, `${address6}/64`] });
     await this.hub.ip(`link set ${cable.b.interface} master ${BRIDGE}`);
     await host.ip(`route add default via ${HUB}`);
-    return { host, address, cable, etc };
+    return { host, address, address6, cable, etc };
   }
 
   /**

@@ -38,12 +38,14 @@ class Postern implements Server {
     this.#socket = join(network.folder, 'control.sock');
     const config = join(network.folder, 'control.json');
     writeFileSync(config, JSON.stringify({ lanOwners: options.lanOwners ?? {} }));
+    const hosts = [HUB, ...(options.also ? [options.also] : [])];
     this.#argv = [
       ...OURS,
       'control',
       ...['--config', config],
       ...['--state', join(network.folder, 'control')],
-      ...['--listen', `${HUB}:${port}`, '--stun', `${HUB}:3478`, '--url', this.url],
+      ...['--listen', ...hosts.map((host) => at(host, port)), '--url', this.url],
+      ...['--stun', ...hosts.map((host) => at(host, 3478))],
       ...['--socket', this.#socket],
       ...(tls ? ['--tls-cert', tls.certificate, '--tls-key', tls.key] : []),
       ...(options.ephemeralAfter ? ['--ephemeral-after', options.ephemeralAfter] : []),
@@ -125,4 +127,8 @@ class Postern implements Server {
   async #verb(...words: readonly string[]): Promise<string> {
     return (await run([...OURS, ...words, '--socket', this.#socket])).stdout;
   }
+}
+
+function at(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly ephemeralAfter?: string;
   /** A file with a DERP map; the server's own relay is then left out. */
   readonly derpMap?: string;
+  /** It listens at this address too, by the same ports; ours alone. */
+  readonly also?: string;
   /** HTTPS on port 443, with a certificate from files that clients are told to trust. */
   readonly secure?: boolean;
   /** What goes into its settings file. */

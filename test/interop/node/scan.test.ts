@@ -33,15 +33,22 @@ membersTest(
     const found = await scan(stranger, a.station.address);
     t.same(found, [WIREGUARD], 'one socket, which answers nobody that it does not know');
     if (UNDER_TEST !== 'ours') return;
-    const { stdout } = await a.cli(['status', '--ports']);
-    // What only this machine reaches is said too, by its address.
-    const said = Array.from(
-      stdout.matchAll(/^(\d+)\/(tcp|udp) +(?:0\.0\.0\.0|::) /gm),
-      ([, port, protocol]) => `${protocol}/${port}`,
+    const { stdout } = await a.cli(['status', '--ports', '--json']);
+    const { ports } = JSON.parse(stdout) as { readonly ports: readonly Port[] };
+    const reachable = ports.filter(({ address }) =>
+      ['0.0.0.0', '::', a.station.address].includes(address),
     );
-    t.same([...new Set(said)].sort(), found, stdout);
+    const said = new Set(reachable.map(({ protocol, port }) => `${protocol}/${port}`));
+    t.same([...said].sort(), found, 'and the node says the same');
   },
 );
+
+interface Port {
+  readonly protocol: string;
+  readonly port: number;
+  /** Of this machine; what is bound to an address of the mesh is not open to the outside. */
+  readonly address: string;
+}
 
 /** `tcp/22` and so on, in order. */
 async function scan(from: Host, address: string): Promise<readonly string[]> {
