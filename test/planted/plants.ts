@@ -184,8 +184,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'the filter’s verdict is not heeded',
     file: dataplane('receive.ts'),
-    text: "if (verdict !== 0) return FILTER_DROPS[verdict] ?? 'in: filter malformed';",
-    replacement: 'void [verdict, FILTER_DROPS];',
+    text: 'if (verdict !== 0)',
+    replacement: 'if (verdict < 0)',
     judge: RECEIVE,
     sees: 'receive: each datagram that is refused has its reason, and moves nothing',
   },
