@@ -17,14 +17,16 @@ const SITES = ['port-restricted', 'hard', 'mapped', 'easy', 'blocked', 'ipv6'] a
 const MOST_MS = 10_000;
 const WIDTH = 2;
 const STOCK: Pair = ['stock', 'stock'];
+/** The sample asks unlike places in both orders, so that one of the mixed pairs is enough. */
+const SAMPLED: readonly Pair[] = PAIRS.filter(([a, b]) => a === b || b === 'stock');
 
 /** Of one pair of kinds: `port-restricted to easy` and whether it was direct. */
 const found = new Map<string, ReadonlyMap<string, boolean>>();
 
-for (const kinds of new Map([STOCK, ...PAIRS].map((kinds) => [kinds.join(), kinds])).values())
+for (const kinds of new Map([STOCK, ...SAMPLED].map((kinds) => [kinds.join(), kinds])).values())
   meshTest(
     `${kinds.join(' to ')}: nat: always connected, and directly wherever a stock pair is`,
-    { prepare: withTwoRelays, timeoutMs: 170_000 },
+    { prepare: withTwoRelays, timeoutMs: 280_000 },
     async (t, mesh) => {
       const cells = await measureMatrix(new Members(mesh), kinds, {
         sites: SITES,
