@@ -28,6 +28,7 @@ import { MeshNode, SERVICE_ADDRESSES } from './node.ts';
 import { MESH_MTU_BYTES } from './node-apply.ts';
 import { Backend } from './node-backend.ts';
 import { nodeMetrics } from './node-metrics.ts';
+import { rehearseContact } from './node-rehearsal.ts';
 import { openState } from './node-state.ts';
 import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
@@ -195,6 +196,8 @@ export async function runNode(
   env.log.info('node: ready', { interface: options.tun, socket: options.socket });
   service.tell('READY=1');
   ends.defer(beatWatchdog(env, service));
+  rehearseContact(env.random);
+  mesh.reserveTimestamps();
   const gone = tunnel.gone.then(() => 'interface deleted');
   const reason = await Promise.race([stop, gone]);
   env.log.info('node: ending', { reason });

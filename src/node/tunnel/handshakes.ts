@@ -121,6 +121,11 @@ export class Handshakes {
     return this.#initiator.initiate(peer);
   }
 
+  /** The first initiation is to wait for no disk. */
+  reserveTimestamps(): void {
+    this.#initiator.reserve();
+  }
+
   /** No answer in time: another initiation of the same handshake. */
   retry(peer: Peer): void {
     this.#initiator.retry(peer);

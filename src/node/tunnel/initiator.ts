@@ -47,6 +47,15 @@ export class Initiator {
     return this.#pending.get(index);
   }
 
+  /** Stores a bound before the first initiation needs it, which then waits for no disk. */
+  reserve(): void {
+    const bound = this.#timestamps.reserve(this.#env.wall());
+    if (bound === undefined || this.#unstamped.size > 0) return;
+    this.#ports.timestamps.extend(bound, (stored) => {
+      if (stored) this.#timestamps.stored(bound);
+    });
+  }
+
   initiate(peer: Peer): boolean {
     if (peer.handshake !== null) return true;
     return this.#start(peer, this.#env.now());

@@ -48,6 +48,7 @@ interface Parts {
   sendTo(sockaddr: Uint8Array, datagram: Uint8Array): void;
   handshake(datagram: Uint8Array, source: Uint8Array): void;
   dropKeypairs(peer: Peer): void;
+  reserveTimestamps(): void;
 }
 
 export class MeshLink implements Ways {
@@ -118,6 +119,11 @@ export class MeshLink implements Ways {
   inject(publicKey: NodePublic, packet: Uint8Array): void {
     const peer = this.#parts.peers.find(publicKey);
     if (peer !== undefined) this.#parts.link.send({ type: 'inject', peer: peer.number, packet });
+  }
+
+  /** The first handshake is to wait for no disk. */
+  reserveTimestamps(): void {
+    this.#parts.reserveTimestamps();
   }
 
   sendUdp(endpoint: Endpoint, datagram: Uint8Array): void {

@@ -195,6 +195,7 @@ export class Tunnel implements ConfigurableInterface {
       sendTo,
       handshake: (datagram, source) => this.#handshakes.receive(datagram, source),
       dropKeypairs: (peer) => this.#dropKeypairs(peer),
+      reserveTimestamps: () => this.#handshakes.reserveTimestamps(),
     });
   }
 
