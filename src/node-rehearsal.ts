@@ -1,7 +1,7 @@
 /**
  * The main thread's half of a first contact, done with itself once the node is ready, as the worker rehearses its
- * packet path: handshakes and disco messages run compiled code then. The first
- * one took 10 ms, the twelfth 1.1, on a busy machine of two cores.
+ * packet path: handshakes and disco messages run compiled code then. The first round takes 10 ms, the twelfth
+ * 1.1 (two busy cores).
  *
  * Keys of the rehearsal are made for it and wiped; nothing leaves the program.
  */

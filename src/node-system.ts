@@ -41,6 +41,8 @@ const KINDS: Readonly<Record<OwnEndpoint['type'], EndpointKind>> = {
   'port-mapped': 3,
   'stun-local-port': 4,
 };
+/** Of a start without a server. */
+const REACH_MILLIS = 1500;
 const HOST_BITS = { 4: 32, 16: 128 } as const;
 
 export interface GatewaySocket {
@@ -83,6 +85,26 @@ export class NodeSystem {
     if (literal !== undefined) return [literal];
     const found = await lookup(host, { all: true, order: 'verbatim' });
     return found.flatMap(({ address }) => parseIp(address) ?? []);
+  }
+
+  hasAddress(address: string): boolean {
+    return Object.values(networkInterfaces()).some((list) =>
+      list?.some((one) => one.address === address),
+    );
+  }
+
+  /** Whether a server takes connections, within a time that a start may cost. @param url empty: there is none */
+  async reaches(url: string): Promise<boolean> {
+    const { hostname: host, port, protocol } = URL.parse(url) ?? { hostname: '' };
+    if (host === '') return true;
+    try {
+      const signal = AbortSignal.timeout(REACH_MILLIS);
+      const name = host.replace(/^\[|\]$/g, '');
+      (await this.#dial(name, Number(port) || (protocol === 'http:' ? 80 : 443), signal)).destroy();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   board(version: string): Hostinfo {
@@ -194,9 +216,7 @@ export class NodeSystem {
     const isOwn = (address: Uint8Array): boolean => {
       const text = formatIp(address);
       if (text === '::1' || (address.length === IPV4_BYTES && address[0] === 127)) return true;
-      return Object.values(networkInterfaces()).some((list) =>
-        list?.some((one) => one.address === text),
-      );
+      return this.hasAddress(text);
     };
     return {
       network: nodeNetwork,

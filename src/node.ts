@@ -54,6 +54,8 @@ export interface Surroundings {
 
 export interface NodeSystem {
   surroundings(): Surroundings;
+  /** Whether an address, as Node writes it, is the machine's. */
+  hasAddress(address: string): boolean;
   /** Puts addresses of services on the tunnel's interface, never to be chosen as a source. */
   setServiceAddresses(addresses: readonly Uint8Array[]): Promise<void>;
 }
@@ -117,10 +119,6 @@ export class MeshNode {
     return this.#peers;
   }
 
-  get filter(): PacketFilter {
-    return this.#filter;
-  }
-
   /** The map that counts now. */
   get netmap(): Netmap {
     const { session } = this.rooms;
@@ -156,7 +154,7 @@ export class MeshNode {
     this.rooms.lan.setSurroundings({ networks, own: addresses });
     this.rooms.session.networkChanged();
     this.rooms.paths.linkChanged();
-    this.rooms.relays.linkChanged();
+    this.rooms.relays.linkChanged(this.#system.hasAddress);
     void this.rooms.names.networkChanged();
     this.#applyFilter();
   }

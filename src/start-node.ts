@@ -29,7 +29,7 @@ import { MESH_MTU_BYTES } from './node-apply.ts';
 import { Backend } from './node-backend.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { rehearseContact } from './node-rehearsal.ts';
-import { openState } from './node-state.ts';
+import { discoSecret, openState } from './node-state.ts';
 import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
 import { serveNodeWatchers, watchersAt } from './node-watchers.ts';
@@ -75,7 +75,8 @@ export async function runNode(
   const wires = new NodeWires(env);
   const tunnel = await openTunnel(options, parts, env, state.timestampBound, wires);
   ends.defer(() => tunnel.close());
-  const disco = ownKey(env.random(32));
+  const reached = await system.reaches(state.controlUrl);
+  const disco = ownKey(await discoSecret(state, reached, env.random, env.log));
   const session = new Session(env, {
     ...system.control,
     env,
@@ -92,6 +93,7 @@ export async function runNode(
     gone: () => {},
     changed: (region, change) => {
       if (change === 'lost') paths.relayTrouble(region);
+      if (change === 'connected') paths.relayBack();
     },
   });
   const mesh = tunnel.tunnel.mesh;
@@ -145,6 +147,7 @@ export async function runNode(
     rooms,
     {
       surroundings: () => system.surroundings(options.tun),
+      hasAddress: (address) => system.hasAddress(address),
       setServiceAddresses: (addresses) => system.setServiceAddresses(options.tun, addresses),
     },
     health,

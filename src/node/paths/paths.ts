@@ -32,6 +32,8 @@ import type { PathStatus } from './path-status.ts';
 import { pathStatus } from './path-status.ts';
 import type { PeerEntry, PeerUse } from './peer-table.ts';
 import { NO_WAY, PeerTable } from './peer-table.ts';
+import type { PingOptions } from './ping-ways.ts';
+import { pingWays } from './ping-ways.ts';
 import type { OwnEndpoint, PathPeer, PathsPorts, Way } from './ports.ts';
 import type { PingResult, SentPing } from './verb-pings.ts';
 import { VerbPings } from './verb-pings.ts';
@@ -39,11 +41,6 @@ import { VerbPings } from './verb-pings.ts';
 const CALL_WAITS: Millis = millis(500);
 /** So old a STUN answer may be told to a peer; NATs keep a mapping for 30 s at least. */
 const STUN_FRESH: Millis = seconds(27);
-
-export interface PingOptions {
-  readonly way?: 'any' | 'direct' | 'relay';
-  readonly patience?: Millis;
-}
 
 export class Paths {
   readonly #env: Env;
@@ -153,6 +150,14 @@ export class Paths {
     for (const entry of used) if (entry.use !== undefined) this.#run(entry, entry.use);
   }
 
+  /** A relay is there again: what was called by it meanwhile may be lost. */
+  relayBack(): void {
+    for (const entry of this.#active) {
+      entry.use?.path.callAgain();
+      if (entry.use !== undefined) this.#run(entry, entry.use);
+    }
+  }
+
   /** A disco ping by all ways that `options` leave. @throws NetError (rejects) without an answer in time */
   ping(nodeKey: NodePublic, options: PingOptions = {}): Promise<PingResult> {
     const entry = this.#peers.get(nodeKey);
@@ -162,14 +167,10 @@ export class Paths {
     const use = this.#peers.use(entry, now);
     const sent: SentPing[] = [];
     const region = relayOf(entry);
-    const relayed = options.way === 'direct' ? undefined : this.#talk.pingByRelay(entry, region);
+    const { relay, endpoints } = pingWays(use.path, options.way ?? 'any', now);
+    const relayed = relay ? this.#talk.pingByRelay(entry, region) : undefined;
     if (relayed !== undefined) sent.push({ transaction: relayed, via: { relay: region } });
-    // The best first: the budget may not reach for all.
-    const best = use.path.best?.endpoint;
-    const others = [...use.path.candidates()].map(({ endpoint }) => endpoint);
-    const all = best === undefined ? others : [best, ...others.filter((one) => one !== best)];
-    const left = options.way === 'relay' ? 0 : use.path.probesLeft(now);
-    for (const endpoint of all.slice(0, left)) {
+    for (const endpoint of endpoints) {
       const transaction = this.#talk.ping(entry, endpoint);
       if (transaction !== undefined) sent.push({ transaction, via: endpoint });
     }

@@ -12,6 +12,7 @@
  * Time is asked for once in each read and write, never in each packet.
  */
 
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
@@ -90,6 +91,11 @@ export class Connection {
     stream.on('end', () => this.fail('the relay has closed the connection'));
     stream.on('close', () => this.fail('the connection was cut'));
     stream.write(upgradeRequest(hostOf(node)));
+  }
+
+  /** Where it comes from; undefined for what is no socket. */
+  get localAddress(): string | undefined {
+    return (this.#stream as Partial<Socket>).localAddress;
   }
 
   get closed(): boolean {

@@ -9,6 +9,8 @@ import { liveness, PONG_WAIT, PONG_WAIT_AFTER_CHANGE } from './liveness.ts';
 export class Lifeline {
   readonly connection: Connection;
   readonly since: Millis;
+  /** The address that it comes from is no longer the machine's. */
+  #uprooted = false;
   #sentAt: Millis = millis(Number.NEGATIVE_INFINITY);
   #probe: (Probe & { readonly reads: number }) | undefined;
 
@@ -23,12 +25,15 @@ export class Lifeline {
   }
 
   /** The network has changed: an answer is wanted in two seconds. */
-  networkChanged(now: Millis): void {
+  networkChanged(now: Millis, isOurs: (address: string) => boolean): void {
+    const { localAddress } = this.connection;
+    if (localAddress !== undefined && !isOurs(localAddress)) this.#uprooted = true;
     if (this.#out()?.urgent !== true) this.#ask(now, PONG_WAIT_AFTER_CHANGE, true);
   }
 
   /** Asks where it is time to; when to look again, or why the connection is dead. */
   watch(now: Millis): { readonly lookAt: Millis } | { readonly dead: string } {
+    if (this.#uprooted) return { dead: 'the address that it came from is gone' };
     const { heardAt, writingSince } = this.connection;
     const probe = this.#out();
     const { verdict, lookAt } = liveness(

@@ -127,12 +127,12 @@ export class Region {
   }
 
   /** The network has changed: what is silent is dialled again after two seconds, what waits at once. */
-  linkChanged(): void {
+  linkChanged(isOurs: (address: string) => boolean): void {
     const now = this.#host.env.now();
     this.#backoff.reset();
     this.#retryAt = now;
     this.#cancelAttempt();
-    this.#connections.current?.networkChanged(now);
+    this.#connections.current?.networkChanged(now, isOurs);
     this.steer();
   }
 

@@ -115,9 +115,13 @@ export class Relays {
     );
   }
 
-  /** The network under us has changed: see whether the connections still live, and dial what waits. */
-  linkChanged(): void {
-    for (const link of this.#regions.values()) link.linkChanged();
+  /**
+   * The network under us has changed: see whether the connections still live, and dial what waits.
+   *
+   * @param isOurs whether the machine still has an address, as Node writes it
+   */
+  linkChanged(isOurs: (address: string) => boolean = () => true): void {
+    for (const link of this.#regions.values()) link.linkChanged(isOurs);
   }
 
   /** One for each region of the map. */

@@ -158,7 +158,7 @@ export class Membership implements LoopHost {
     this.#watch.close();
     this.#health.close();
     await this.loop.stop();
-    await this.cache.flush();
+    await this.cache.flush(false, true);
     this.cache.close();
     await this.#files.idle();
   }

@@ -2,7 +2,10 @@
  * The last map, kept for a start without a server. A card wears out by writing, so it is written seldom: at the
  * first map, then no more than once in ten minutes and at the end, and only where something has changed that a
  * restart would miss, or the time on it is a day old. Who is online, and from where, changes all the time and is
- * not that.
+ * not that, but for the end, which writes where everybody was last.
+ *
+ * A member that is new, or runs anew, could not be reached by an old map: that is written within seconds, at
+ * pauses that double from two seconds up to those ten minutes.
  *
  *     document   { time, zstd }      time: the network's, a floor for the next start; zstd: a Told as JSON, base64
  *
@@ -24,6 +27,7 @@ import { MAX_MAP_BYTES } from '../../protocol/tailcfg/validate.ts';
 export const CACHE_VERSION = 1;
 
 const BETWEEN_WRITES = millis(600_000);
+const SOON = millis(2000);
 const TIME_AGE_MILLIS = 86_400_000;
 /** A document of store/safe-file.ts has 1 MiB at most. */
 const MAX_TEXT = 1_000_000;
@@ -85,6 +89,11 @@ export class NetmapCache {
   #writtenTime: number;
   #told: Told | undefined;
   #nextWrite: Millis;
+  /** Who could be reached by the map on the disk. */
+  #reachable = '';
+  /** Doubles with each write for the sake of members. */
+  #pause: Millis = SOON;
+  #soonAt: Millis;
   #cancel: (() => void) | undefined;
   #saidTooLarge = false;
 
@@ -99,6 +108,8 @@ export class NetmapCache {
     this.#port = port;
     this.#time = time;
     this.#nextWrite = env.now();
+    this.#soonAt = env.now();
+    this.#reachable = kept === undefined ? '' : reachable(kept.told);
     this.#written = kept && essence(kept.told);
     this.#writtenTime = kept?.time ?? 0;
   }
@@ -106,27 +117,46 @@ export class NetmapCache {
   /** What there is to keep now; it is written when its time has come. */
   take(told: Told): void {
     this.#told = told;
-    this.#cancel ??= this.#env.setTimer(this.#nextWrite, () => {
-      this.#cancel = undefined;
-      void this.flush();
-    });
+    if (this.#cancel === undefined) this.#arm(this.#nextWrite);
+    if (reachable(told) !== this.#reachable) this.#arm(this.#soonAt);
+  }
+
+  #arm(at: Millis): void {
+    const { now } = this.#env;
+    this.#cancel?.();
+    this.#cancel = this.#env.setTimer(
+      millis(Math.min(this.#nextWrite, Math.max(at, now()))),
+      () => {
+        this.#cancel = undefined;
+        void this.flush();
+      },
+    );
   }
 
   /** Writes what differs, now. @param timed the time is news: a key has expired by it */
-  async flush(timed = false): Promise<void> {
+  async flush(timed = false, last = false): Promise<void> {
     const told = this.#told;
     if (told === undefined) return;
     const now = essence(told);
     const time = this.#time();
     const isOld = timed || time - this.#writtenTime >= TIME_AGE_MILLIS;
-    if (now === this.#written && !isOld) return;
-    this.#nextWrite = after(this.#env.now(), BETWEEN_WRITES);
+    if (now === this.#written && !isOld && !last) return;
+    this.#noteWrite(told);
     const json = Buffer.from(JSON.stringify(mapOf(told)));
     const zstd = toBase64(zstdCompressSync(json));
     if (zstd.length > MAX_TEXT) return this.#sayTooLarge(told.peers.size);
     if (!(await this.#port.writeCache({ time, zstd }))) return;
     this.#written = now;
     this.#writtenTime = time;
+  }
+
+  #noteWrite(told: Told): void {
+    const now = this.#env.now();
+    const isQuiet = now > this.#nextWrite + BETWEEN_WRITES;
+    this.#pause = isQuiet ? SOON : millis(Math.min(BETWEEN_WRITES, this.#pause * 2));
+    this.#nextWrite = after(now, BETWEEN_WRITES);
+    this.#soonAt = after(now, this.#pause);
+    this.#reachable = reachable(told);
   }
 
   /** Nothing is to be found after a logout. */
@@ -149,6 +179,16 @@ export class NetmapCache {
       peers,
     });
   }
+}
+
+/** Who there is, and how each is asked for: what a map must have to find a member without the server. */
+function reachable({ peers }: Told): string {
+  return [...peers.values()]
+    .map(
+      ({ ID, Key, DiscoKey, Endpoints }) =>
+        `${ID} ${Key} ${DiscoKey} ${(Endpoints?.length ?? 0) > 0}`,
+    )
+    .join();
 }
 
 /** A map without what changes by itself. */

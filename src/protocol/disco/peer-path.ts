@@ -155,6 +155,11 @@ export class PeerPath {
     this.#callAt = after(now, left ? CALL_AGAIN : CALL_RETRY);
   }
 
+  /** The last call may not have arrived. */
+  callAgain(): void {
+    this.#callAt = LONG_AGO;
+  }
+
   /** The endpoint that a pong proves; undefined where no ping of ours has that transaction. */
   pong(transaction: Uint8Array, now: Millis): Best | undefined {
     const text = toHex(transaction);
