@@ -76,7 +76,11 @@ for (const best of ['full', 'tcp', 'plain'] as const)
     const { bytes, at } = must(readUdp(port));
     t.equal(bytes, 28 + 1000 + (best === 'plain' ? 0 : 10));
     t.same(u8.slice(at + 28, at + 1028), payload);
-    t.equal(port.read(tunRead + 2048, READ_BYTES - 2048), EMPTY);
+    const next = (): number => port.read(tunRead + 2048, READ_BYTES - 2048);
+    let more = next();
+    // Neighbour discovery again, whenever the kernel comes to it.
+    while (more > 0 && (u8[at + 2048] as number) >> 4 === 6) more = next();
+    t.equal(more, EMPTY);
 
     // Sent back: addresses and ports change places, which leaves the checksums as they are.
     const head = u8.slice(at, at + 28);
