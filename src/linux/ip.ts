@@ -4,10 +4,11 @@
  * that fails; questions through `ip -json`. Programs run by argument list, without a shell.
  */
 
-import { spawn } from 'node:child_process';
 import { BugError, ConfigError, NetError } from '../base/errors.ts';
 import type { Prefix } from '../base/prefix.ts';
 import { equalPrefix, formatPrefix, parsePrefix } from '../base/prefix.ts';
+import type { Ended } from './program.ts';
+import { runProgram } from './program.ts';
 
 /** Words of one command, without the `ip` before them. */
 export type IpCommand = readonly string[];
@@ -20,10 +21,6 @@ export interface LinkSetting {
   readonly queuePackets?: number;
   readonly up?: boolean;
 }
-
-const PROGRAM = 'ip';
-/** Started by systemd or by hand, with whatever environment: the program of the system is meant. */
-const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** @throws ConfigError, NetError naming the command that failed, and what `ip` said */
 export async function configureLink(name: string, setting: LinkSetting): Promise<void> {
@@ -172,31 +169,5 @@ export async function ask(...words: IpCommand): Promise<unknown[] | string> {
   return JSON.parse(stdout || '[]') as unknown[];
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], input: string): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(PROGRAM, args, { env: { PATH: SEARCH_PATH, LC_ALL: 'C' } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    // It may end before it has read all of its commands.
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT')
-        reject(new ConfigError(`the program 'ip' is not there: install the package iproute2`));
-      else reject(new NetError(`cannot run 'ip': ${error.message}`, { cause: error }));
-    });
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const run = (args: readonly string[], input: string): Promise<Ended> =>
+  runProgram('ip', 'iproute2', args, input);

@@ -6,12 +6,10 @@
  * still there lists it.
  */
 
-import { spawn } from 'node:child_process';
 import { ConfigError, NetError } from '../base/errors.ts';
+import type { Ended } from './program.ts';
+import { runProgram } from './program.ts';
 
-const PROGRAM = 'nft';
-/** Started by systemd or by hand, with whatever environment: the program of the system is meant. */
-const SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 const QUOTED_CHARACTERS = 500;
 
 /** Does all of `script` or nothing. @throws ConfigError, NetError with what `nft` said */
@@ -42,31 +40,5 @@ function failure(what: string, stderr: string): Error {
   return new NetError(text);
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], input: string): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(PROGRAM, args, { env: { PATH: SEARCH_PATH, LC_ALL: 'C' } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    // It may end before it has read all of its rules.
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT')
-        reject(new ConfigError(`the program 'nft' is not there: install the package nftables`));
-      else reject(new NetError(`cannot run 'nft': ${error.message}`, { cause: error }));
-    });
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const run = (args: readonly string[], input: string): Promise<Ended> =>
+  runProgram('nft', 'nftables', args, input);
