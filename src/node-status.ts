@@ -14,6 +14,8 @@ import type { PeerStatus as TunnelPeer } from './node/tunnel/configuration.ts';
 import type { MeshNode } from './node.ts';
 import { publicOf } from './node.ts';
 import { exitNodeOf, offersExit, suffixOf } from './node-apply.ts';
+import type { UsedPeer } from './node-path-watch.ts';
+import { PathWatch } from './node-path-watch.ts';
 import { addressesOf, EMPTY_PEER, iso, ofNode, users } from './node-words.ts';
 import type {
   KeyState,
@@ -45,11 +47,17 @@ export class NodeStatuses {
   readonly #env: Env;
   readonly #node: MeshNode;
   readonly #facts: StatusFacts;
+  readonly #watch: PathWatch;
 
   constructor(env: Env, node: MeshNode, facts: StatusFacts) {
     this.#env = env;
     this.#node = node;
     this.#facts = facts;
+    this.#watch = new PathWatch(env, () => this.#used());
+  }
+
+  close(): void {
+    this.#watch.close();
   }
 
   notice(): NodeNotice {
@@ -162,14 +170,14 @@ export class NodeStatuses {
     const status = this.#node.rooms.paths.status(key);
     const direct = status?.trusted === true ? status.direct : undefined;
     const region = this.#regionCode(status?.relay ?? 0);
+    const watched = this.#watch.of(keyText(key));
     return {
       kind: direct !== undefined ? 'direct' : region === '' ? 'none' : 'relay',
       via: direct !== undefined ? formatEndpoint(direct) : region,
       latencyMillis: direct === undefined ? null : (status?.latencyMillis ?? null),
-      mtuBytes: null,
-      rxBps: 0,
-      txBps: 0,
-      since: null,
+      rxBps: watched?.rxBps ?? 0,
+      txBps: watched?.txBps ?? 0,
+      since: watched === undefined ? null : this.#instant(watched.since),
     };
   }
 
@@ -265,6 +273,23 @@ export class NodeStatuses {
     const { paths } = this.#node.rooms;
     const used = [...this.#node.peers.values()].filter(({ key }) => paths.status(key)?.active);
     return Object.fromEntries(used.map(({ node, key }) => [node.Key, this.path(key)]));
+  }
+
+  /** Counters are asked for only where somebody is in use. */
+  #used(): readonly UsedPeer[] {
+    const { paths, tunnel } = this.#node.rooms;
+    const used = [...this.#node.peers.values()].filter(({ key }) => paths.status(key)?.active);
+    if (used.length === 0) return [];
+    const known = new Map(
+      tunnel.status().peers.map((peer): [string, TunnelPeer] => [keyText(peer.publicKey), peer]),
+    );
+    return used.map(({ key }) => {
+      const status = paths.status(key);
+      const direct = status?.trusted === true ? status.direct : undefined;
+      const { bytesReceived = 0, bytesSent = 0 } = known.get(keyText(key)) ?? {};
+      const way = direct === undefined ? `relay ${status?.relay}` : formatEndpoint(direct);
+      return { key: keyText(key), way, bytesReceived, bytesSent };
+    });
   }
 
   /** A moment of the monotonic clock, as the wall clock of now counts it. */

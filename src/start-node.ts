@@ -178,6 +178,7 @@ export async function runNode(
     port: () => tunnel.tunnel.status().listenPort,
     hostname: system.hostname(),
   });
+  ends.defer(() => statuses.close());
   const metrics = nodeMetrics(node);
   const backend = new Backend(env, node, {
     statuses,

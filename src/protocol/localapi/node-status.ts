@@ -181,8 +181,6 @@ export interface PathReport {
   readonly via: string;
   /** Of the last answer. */
   readonly latencyMillis: number | null;
-  /** Largest packet that is known to go this way. */
-  readonly mtuBytes: number | null;
   /** Over the last seconds. */
   readonly rxBps: number;
   readonly txBps: number;
