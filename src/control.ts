@@ -24,9 +24,8 @@ import { Coordinator } from './control/coordinator/coordinator.ts';
 import { NetworkClock } from './control/coordinator/network-clock.ts';
 import { controlIdentity } from './control/identity.ts';
 import { MapHub } from './control/map/hub.ts';
-import type { Metric } from './control/metrics/metrics.ts';
 import { exposition } from './control/metrics/metrics.ts';
-import { serveWatchers } from './control/metrics/server.ts';
+import { serveWatchersOrSay } from './control/metrics/server.ts';
 import { ownersOnly } from './control/registry/visibility.ts';
 import type { RelayStart } from './control/relay/commands.ts';
 import { ControlServer } from './control/serve/server.ts';
@@ -144,7 +143,8 @@ export async function runControl(
   });
   ends.defer(() => admin.close());
   const metrics = metricsOf({ coordinator, maps, probes, server, relayRoom, ledger });
-  ends.defer(await watch(settings, health, metrics));
+  const watchers = { listen: settings.metrics, items: () => health.items() };
+  ends.defer(await serveWatchersOrSay({ ...watchers, metrics: exposition(metrics) }, health));
   const memory = new MemoryAtRest(env, ports.memory);
   ends.defer(() => memory.close());
   sayOfUrl(settings, health);
@@ -177,32 +177,6 @@ class BrokenWorkers {
     );
     worker.once('exit', () => this.#fail(new NetError(`control: the ${name} has ended`)));
     return worker;
-  }
-}
-
-/** Nobody to watch is no reason not to serve: a taken port is said, and that is all. */
-async function watch(
-  { metrics: listen }: ControlSettings,
-  health: Health,
-  metrics: readonly Metric[],
-): Promise<() => Promise<void>> {
-  if (listen === undefined) return async () => {};
-  try {
-    const watchers = await serveWatchers({
-      listen,
-      items: () => health.items(),
-      metrics: exposition(metrics),
-    });
-    return () => watchers.close();
-  } catch (error) {
-    if (!(error instanceof NetError)) throw error;
-    health.raise({
-      code: 'metrics',
-      severity: 'notice',
-      text: error.message,
-      remedy: 'choose another address with --metrics, or --metrics off',
-    });
-    return async () => {};
   }
 }
 

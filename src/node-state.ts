@@ -71,17 +71,23 @@ function readHex(body: unknown, version: number, known: number, lengthBytes: num
  * The private disco key for this start. A fresh one tells peers that we run anew; but who cannot reach the server
  * cannot tell it to anybody, and is found by the key that others have of the last start.
  */
-export async function discoSecret(
+export function discoSecret(
   { disco }: Pick<NodeState, 'disco'>,
   reached: boolean,
   random: (lengthBytes: number) => Uint8Array,
-  log: Log,
-): Promise<Uint8Array> {
+): Uint8Array {
   const kept = fromHex(disco.value ?? '', KEY_BYTES);
-  if (!reached && kept !== undefined) return kept;
-  const fresh = random(KEY_BYTES);
-  await disco.write(toHex(fresh)).catch((error: Error) => {
+  return !reached && kept !== undefined ? kept : random(KEY_BYTES);
+}
+
+/** For the next start. Only whoever has locked the folder may: the key there is that of the node that runs. */
+export async function keepDisco(
+  { disco }: Pick<NodeState, 'disco'>,
+  secret: Uint8Array,
+  log: Log,
+): Promise<void> {
+  if (disco.value === toHex(secret)) return;
+  await disco.write(toHex(secret)).catch((error: Error) => {
     log.warn('node: the disco key is not kept', { reason: error.message });
   });
-  return fresh;
 }

@@ -8,9 +8,12 @@
 
 import { readFileSync } from 'node:fs';
 import type { Env } from './base/env.ts';
+import { BugError } from './base/errors.ts';
+import type { HealthItem } from './base/health.ts';
 import { Health } from './base/health.ts';
 import type { Millis } from './base/time.ts';
 import { after, millis } from './base/time.ts';
+import { serveWatchersOrSay } from './control/metrics/server.ts';
 import { ownKey } from './crypto/x25519.ts';
 import type { Native } from './linux/ffi.ts';
 import { watchNetwork } from './linux/network-watch.ts';
@@ -29,10 +32,10 @@ import { MESH_MTU_BYTES } from './node-apply.ts';
 import { Backend } from './node-backend.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import { rehearseContact } from './node-rehearsal.ts';
-import { discoSecret, openState } from './node-state.ts';
+import { discoSecret, keepDisco, openState } from './node-state.ts';
 import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
-import { serveNodeWatchers, watchersAt } from './node-watchers.ts';
+import { watchersAt } from './node-watchers.ts';
 import { NodeWires } from './node-wires.ts';
 import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
 import { startTunnel } from './start-wireguard.ts';
@@ -76,7 +79,8 @@ export async function runNode(
   const tunnel = await openTunnel(options, parts, env, state.timestampBound, wires);
   ends.defer(() => tunnel.close());
   const reached = await system.reaches(state.controlUrl);
-  const disco = ownKey(await discoSecret(state, reached, env.random, env.log));
+  const secret = discoSecret(state, reached, env.random);
+  const disco = ownKey(secret);
   const session = new Session(env, {
     ...system.control,
     env,
@@ -97,7 +101,7 @@ export async function runNode(
     },
   });
   const mesh = tunnel.tunnel.mesh;
-  if (mesh === null) throw new Error('the tunnel is no member of a mesh');
+  if (mesh === null) throw new BugError('the tunnel is no member of a mesh');
   const gateway = system.openGateway((datagram, from) => paths.onGateway(datagram, from));
   ends.defer(() => gateway.close());
   const paths: Paths = new Paths(
@@ -154,6 +158,7 @@ export async function runNode(
   );
   ends.defer(() => node.close());
   await node.start();
+  await keepDisco(state, secret, env.log);
   const watch = watchNetwork(
     native,
     env,
@@ -195,7 +200,8 @@ export async function runNode(
     credentialsOf: peerCredentials(native),
   });
   ends.defer(() => api.close());
-  ends.defer(await serveNodeWatchers(watchers, node, metrics, health));
+  const items = (): readonly HealthItem[] => node.health();
+  ends.defer(await serveWatchersOrSay({ listen: watchers, items, metrics }, health));
   const service = serviceManager(native, process.env, process.pid);
   env.log.info('node: ready', { interface: options.tun, socket: options.socket });
   service.tell('READY=1');

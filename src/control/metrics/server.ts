@@ -11,7 +11,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { NetError } from '../../base/errors.ts';
-import type { HealthItem } from '../../base/health.ts';
+import type { Health, HealthItem } from '../../base/health.ts';
 import type { ListenAddress } from '../relay/commands.ts';
 import type { Exposition } from './metrics.ts';
 
@@ -22,6 +22,28 @@ export interface WatchOptions {
 }
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)(:\d{1,5})?$/;
+
+/** As `serveWatchers`; a port that is taken is a health item, since nobody to watch is no reason not to serve. */
+export async function serveWatchersOrSay(
+  options: Omit<WatchOptions, 'listen'> & { readonly listen: ListenAddress | undefined },
+  health: Pick<Health, 'raise'>,
+): Promise<() => Promise<void>> {
+  const { listen } = options;
+  if (listen === undefined) return async () => {};
+  try {
+    const watchers = await serveWatchers({ ...options, listen });
+    return () => watchers.close();
+  } catch (error) {
+    if (!(error instanceof NetError)) throw error;
+    health.raise({
+      code: 'metrics',
+      severity: 'notice',
+      text: error.message,
+      remedy: 'choose another address with --metrics, or --metrics off',
+    });
+    return async () => {};
+  }
+}
 
 /** @throws NetError where the address cannot be had */
 export async function serveWatchers(options: WatchOptions): Promise<{ close(): Promise<void> }> {
