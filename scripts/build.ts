@@ -1,7 +1,7 @@
 /**
  * Builds the program as single files: `node scripts/build.ts [--out FOLDER] [x64 | arm64 ...]`.
  *
- *     src/ --esbuild--> main.cjs, workers ----+
+ *     src/ --esbuild--> main, parts, workers -+
  *     *.as.ts ----asc-> kernels.wasm ----------+-- node --build-sea --> dist/postern-linux-<arch>
  *     npm's koffi.node of the target ----------+            |           dist/LICENSES.txt
  *     npm's Node of the target --trimmed-------+------------+           dist/SHA256SUMS
@@ -88,7 +88,7 @@ async function buildAll(
 async function buildOne(
   folder: string,
   arch: Architecture,
-  { main, workers }: Bundle,
+  { main, assets }: Bundle,
   kernels: string,
 ): Promise<string> {
   const started = performance.now();
@@ -97,7 +97,7 @@ async function buildOne(
   const koffi = await packageFolder(`@koromix/koffi-linux-${arch}`);
   writeFileSync(join(folder, 'node'), trimmed(readFileSync(node)), { mode: 0o755 });
   writeFileSync(join(folder, 'main.cjs'), main);
-  for (const [asset, text] of Object.entries(workers)) writeFileSync(join(folder, asset), text);
+  for (const [asset, text] of Object.entries(assets)) writeFileSync(join(folder, asset), text);
   copyFileSync(kernels, join(folder, 'kernels.wasm'));
   copyFileSync(join(koffi, `linux_${arch}/koffi.node`), join(folder, 'koffi.node'));
   // Relative paths, since the one of main goes into the result.
@@ -112,7 +112,7 @@ async function buildOne(
     execArgv: FLAGS,
     execArgvExtension: 'none',
     assets: Object.fromEntries(
-      [...Object.keys(workers), 'kernels.wasm', 'koffi.node'].map((asset) => [asset, asset]),
+      [...Object.keys(assets), 'kernels.wasm', 'koffi.node'].map((asset) => [asset, asset]),
     ),
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));

@@ -28,19 +28,19 @@ import { describe, runProgram } from './cli/program.ts';
 import type { VersionFacts } from './cli/version.ts';
 import type { WireguardOptions } from './cli/wireguard.ts';
 import { UAPI_FOLDER } from './node/uapi/server.ts';
+import type { Parts } from './parts.ts';
 import { environmentLevel, makeLog, realEnv } from './process-env.ts';
 import { qrModules } from './qr-modules.ts';
 import type { ControlProcess } from './run-control.ts';
-import { control } from './run-control.ts';
 import { disk } from './store/safe-file.ts';
-import type { StartTunnel } from './wireguard.ts';
-import { runWireguard } from './wireguard.ts';
+import type { runWireguard, StartTunnel } from './wireguard.ts';
 
 const STATE_FOLDER = '/var/lib/postern';
 
 /** What a tunnel needs of the real system. */
 export interface Joined {
   readonly start: StartTunnel;
+  readonly run: typeof runWireguard;
   /** CLOCK_BOOTTIME. */
   now(): Millis;
 }
@@ -66,18 +66,11 @@ export interface RunNodeOptions extends Omit<NodeOptions, 'stateFolder' | 'logLe
   readonly stateFolder: string;
 }
 
-/** Called by the verbs that need them: the native file takes its time to load, and may be missing. */
-export interface Joins {
-  tunnel(stateFolder: string): Joined;
-  control(stateFolder: string): JoinedControl;
-  node(stateFolder: string): JoinedNode;
-}
-
 /** Runs the verb that the arguments name, then ends the process with its exit code. */
-export function runMain(joins: Joins): void {
+export function runMain(parts: Parts): void {
   // Whoever read it has gone away, as `head` does.
   process.stdout.on('error', () => process.exit(1));
-  main(joins).then(endWith, (error: unknown) => {
+  main(parts).then(endWith, (error: unknown) => {
     process.stderr.write(describe(error, true));
     endWith(1);
   });
@@ -91,7 +84,7 @@ function endWith(code: number): void {
   process.stdout.write('', () => process.exit(code));
 }
 
-async function main(joins: Joins): Promise<number> {
+async function main(parts: Parts): Promise<number> {
   const calledAs = process.env['POSTERN_CALLED_AS'] ?? (isSea() ? process.argv0 : 'postern');
   delete process.env['POSTERN_CALLED_AS'];
   const parent = waitingParent();
@@ -110,12 +103,14 @@ async function main(joins: Joins): Promise<number> {
     status: (name: string | undefined) => askStatus(UAPI_FOLDER, name),
     wireguard: async (options: WireguardOptions) =>
       options.foreground
-        ? wireguard(options, joins, parent)
+        ? wireguard(options, parts, parent)
         : startInBackground(respawnOf(backgroundArgs(calledAs))),
-    control: (options: ControlOptions) =>
-      control(options, process.env, terminal.out, () => controlProcess(options, joins)),
+    control: async (options: ControlOptions) => {
+      const { run, join } = await parts.control();
+      await run(options, process.env, terminal.out, () => controlProcess(options, join));
+    },
     ask: askControl,
-    node: (options: NodeOptions) => node(options, joins),
+    node: (options: NodeOptions) => node(options, parts),
     askNode,
     watchNode,
     qr: qrModules,
@@ -139,15 +134,15 @@ async function main(joins: Joins): Promise<number> {
 
 async function wireguard(
   options: WireguardOptions,
-  { tunnel }: Joins,
+  parts: Parts,
   parent: Parent | undefined,
 ): Promise<void> {
   const stateFolder = resolve(process.env['POSTERN_STATE'] ?? STATE_FOLDER);
-  const { start, now } = tunnel(stateFolder);
+  const { start, run, now } = (await parts.wireguard()).join(stateFolder);
   const env = realEnv(now, makeLog(options.logLevel ?? environmentLevel(), parent !== undefined));
   // A process in the background keeps no file system from being unmounted.
   if (parent !== undefined) process.chdir('/');
-  await runWireguard(options, {
+  await run(options, {
     env,
     start,
     files: disk,
@@ -163,9 +158,9 @@ async function wireguard(
   });
 }
 
-async function node({ logLevel, ...options }: NodeOptions, joins: Joins): Promise<void> {
+async function node({ logLevel, ...options }: NodeOptions, parts: Parts): Promise<void> {
   const stateFolder = resolve(options.stateFolder ?? process.env['POSTERN_STATE'] ?? STATE_FOLDER);
-  const { run, now } = joins.node(stateFolder);
+  const { run, now } = (await parts.node()).join(stateFolder);
   await run(
     { ...options, stateFolder },
     {
@@ -176,9 +171,12 @@ async function node({ logLevel, ...options }: NodeOptions, joins: Joins): Promis
   );
 }
 
-function controlProcess({ logLevel, flags }: ControlOptions, joins: Joins): ControlProcess {
+function controlProcess(
+  { logLevel, flags }: ControlOptions,
+  join: (stateFolder: string) => JoinedControl,
+): ControlProcess {
   const state = flags['state']?.[0] ?? process.env['POSTERN_STATE'] ?? STATE_FOLDER;
-  const { now, ...joined } = joins.control(resolve(state));
+  const { now, ...joined } = join(resolve(state));
   return {
     ...joined,
     env: realEnv(now, makeLog(logLevel ?? environmentLevel(), false)),

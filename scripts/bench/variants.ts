@@ -23,11 +23,11 @@ interface Change {
 
 const NOBODY = '{ ...ALLOW_ALL, source: { address: Uint8Array.of(192, 0, 2, i), bits: 32 } }';
 
-const VARIANTS: Readonly<Partial<Record<ContenderName, readonly Change[]>>> = {
+export const VARIANTS: Readonly<Partial<Record<ContenderName, readonly Change[]>>> = {
   rules: [
     {
       file: 'src/node/dataplane/plane.ts',
-      text: 'this.#rules([ALLOW_ALL]);',
+      text: 'this.#rules(ports.mesh ? [] : [ALLOW_ALL]);',
       replacement: `this.#rules([...Array.from({ length: ${FILTER_RULES - 1} }, (_, i) => (${NOBODY})), ALLOW_ALL]);`,
     },
   ],

@@ -10,6 +10,7 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import { ConfigError, DeniedError, NetError } from '../base/errors.ts';
+import { socketPathFault } from '../base/socket-path.ts';
 import type { Refusal } from '../protocol/localapi/exchange.ts';
 import {
   LINES_TYPE,
@@ -53,6 +54,8 @@ export async function askLocal(
   listener: Listener,
   question: Question,
 ): Promise<object | undefined> {
+  const fault = socketPathFault(question.socket);
+  if (fault !== undefined) throw new ConfigError(fault);
   let reply: Reply | undefined;
   try {
     reply = await converse(listener, question);

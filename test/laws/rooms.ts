@@ -123,7 +123,10 @@ export const ROOMS: readonly Room[] = [
 
 /** The only files that may import linux/ beside other rooms. */
 export const JOINERS: readonly { readonly file: string; readonly why: string }[] = [
-  { file: 'main.ts', why: 'the program joins the ports to the system' },
+  { file: 'part-wireguard.ts', why: 'a part of the program joins its ports to the system' },
+  { file: 'part-node.ts', why: 'the same for the node' },
+  { file: 'part-control.ts', why: 'the same for the coordination server' },
+  { file: 'carried-native.ts', why: 'where its functions come from' },
   { file: 'start-node.ts', why: "main's part that joins the rooms of a node" },
   { file: 'node-system.ts', why: 'the system as those rooms need it' },
   { file: 'start-wireguard.ts', why: "main's part that joins the parts of a tunnel" },

@@ -12,12 +12,14 @@ import { formatPrefix } from '../../../src/base/prefix.ts';
 import { millis } from '../../../src/base/time.ts';
 import type { Joined } from '../../../src/run-main.ts';
 import { runMain } from '../../../src/run-main.ts';
+import { runWireguard } from '../../../src/wireguard.ts';
 import { FakeInterface, fakeReport } from '../uapi/fake-interface.ts';
 
 const device = process.env['FAKE_DEVICE'] as string;
 
 const fake = (): Joined => ({
   now: () => millis(performance.now()),
+  run: runWireguard,
   start: async (setup) => {
     if (process.env['FAKE_FAILURE'] === 'config')
       throw new ConfigError(`interface ${setup.name} exists; remove it: ip link del ${setup.name}`);
@@ -47,11 +49,7 @@ const fake = (): Joined => ({
 });
 
 runMain({
-  tunnel: fake,
-  control: () => {
-    throw new Error('no server is started here');
-  },
-  node: () => {
-    throw new Error('no node is started here');
-  },
+  wireguard: async () => ({ join: fake }),
+  control: () => Promise.reject(new Error('no server is started here')),
+  node: () => Promise.reject(new Error('no node is started here')),
 });

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import type { NodeOptions } from '../../../src/cli/node.ts';
 import type { Actions } from '../../../src/cli/program.ts';
@@ -109,10 +112,15 @@ t.test('socket: before the verb, behind it, and from the environment', async (t)
 });
 
 t.test('socket: nobody there, and somebody else there', async (t) => {
-  const folder = t.testdir({ file: '' });
+  // Of a length that does not depend on where the tree lies: a socket's path is short.
+  const folder = mkdtempSync(join(tmpdir(), 'postern-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'file'), '');
   const none = await start(['--socket', `${folder}/none`, 'ip']).ended;
   t.match(none, { code: 1, err: /no node answers at .*none; start it: systemctl start postern/ });
   t.match(await start(['--socket', `${folder}/file`, 'ip']).ended, { code: 1, err: /start it/ });
+  const long = `/run/${'x'.repeat(99)}`;
+  t.match(await start(['--socket', long, 'ip']).ended, { code: 1, err: /104 bytes.*103 at most/ });
 });
 
 t.test('lan: a device is noted, shared, listed and forgotten', async (t) => {
