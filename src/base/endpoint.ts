@@ -8,6 +8,7 @@
  * Source: ip(7), ipv6(7).
  */
 
+import { equalBytes } from './bytes.ts';
 import { formatIp, IPV4_BYTES, IPV6_BYTES, parseIp } from './ip.ts';
 
 export interface Endpoint {
@@ -16,6 +17,12 @@ export interface Endpoint {
   readonly port: number;
   /** Interface index of a link-local IPv6 address, else 0. */
   readonly scope: number;
+}
+
+/** Two unknown ones are the same. */
+export function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.port === b.port && a.scope === b.scope && equalBytes(a.address, b.address);
 }
 
 export const SOCKADDR_BYTES = 28;

@@ -52,7 +52,7 @@ export const MESH_PLANTS: readonly Plant[] = [
   {
     name: 'after a change of network no path is doubted',
     file: 'src/node/paths/paths.ts',
-    text: 'for (const { use } of used) use?.path.doubt();',
+    text: 'use.path.doubt();',
     replacement: '',
     judge: PATHS,
     sees: REBIND,

@@ -108,7 +108,7 @@ export class Conversation {
         this.#heardPing(listed, message, from);
         return;
       case 'pong':
-        this.#heardPong(listed, message.transaction);
+        this.#heardPong(listed, message);
         return;
       case 'call-me-maybe':
         this.#heardCall(entry, message.endpoints, from);
@@ -146,13 +146,18 @@ export class Conversation {
     this.#events.heard(entry, use);
   }
 
-  #heardPong(listed: readonly PeerEntry[], transaction: Uint8Array): void {
+  #heardPong(
+    listed: readonly PeerEntry[],
+    { transaction, seenFrom }: Extract<DiscoMessage, { type: 'pong' }>,
+  ): void {
     const now = this.#env.now();
     this.#events.count('disco: pong received');
     for (const entry of listed) {
       const proven = entry.use?.path.pong(transaction, now);
       this.#events.pong(entry, transaction, proven?.endpoint);
       if (entry.use === undefined || proven === undefined) continue;
+      entry.use.seenFrom = seenFrom;
+      entry.use.former = [];
       this.#events.heard(entry, entry.use);
     }
   }

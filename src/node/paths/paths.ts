@@ -3,12 +3,12 @@
  *
  *     wanted, disco, STUN ──> Paths ──> one PeerPath a used peer ──> pings, calls ──> setWay
  *                               │
+ *                               ├── Calls       where we are, told to a peer that shall ping us
  *                               ├── Netcheck    what STUN sees, home relay, NAT
  *                               └── PortMapper  a port of the gateway's
  *
  * Nothing is sent for the sake of an idle peer: each used peer has one timer, set by its path's plan, and
- * none while it is idle. A call-me-maybe tells our endpoints, so it waits for a round of STUN where the last
- * one is too old, but not for long: an old endpoint, or none, still has the peer ping us.
+ * none while it is idle.
  */
 
 import type { Endpoint } from '../../base/endpoint.ts';
@@ -17,13 +17,12 @@ import type { Env } from '../../base/env.ts';
 import { NetError } from '../../base/errors.ts';
 import type { NodePublic } from '../../base/keys.ts';
 import { shortKey } from '../../base/keys.ts';
-import type { Millis } from '../../base/time.ts';
-import { after, millis, NEVER, seconds } from '../../base/time.ts';
+import { NEVER, seconds } from '../../base/time.ts';
 import type { OwnKey } from '../../crypto/x25519.ts';
 import { isDisco } from '../../protocol/disco/messages.ts';
-import type { PathPhase } from '../../protocol/disco/peer-path.ts';
 import { isStun } from '../../protocol/disco/stun.ts';
 import type { DERPMap } from '../../protocol/tailcfg/types.ts';
+import { Calls } from './calls.ts';
 import type { RelaySource } from './conversation.ts';
 import { Conversation } from './conversation.ts';
 import type { NetworkReport } from './network-facts.ts';
@@ -31,16 +30,12 @@ import { NetworkFacts } from './network-facts.ts';
 import type { PathStatus } from './path-status.ts';
 import { pathStatus } from './path-status.ts';
 import type { PeerEntry, PeerUse } from './peer-table.ts';
-import { NO_WAY, PeerTable } from './peer-table.ts';
+import { NO_WAY, PeerTable, relayOf } from './peer-table.ts';
 import type { PingOptions } from './ping-ways.ts';
 import { pingWays } from './ping-ways.ts';
 import type { OwnEndpoint, PathPeer, PathsPorts, Way } from './ports.ts';
 import type { PingResult, SentPing } from './verb-pings.ts';
 import { VerbPings } from './verb-pings.ts';
-
-const CALL_WAITS: Millis = millis(500);
-/** So old a STUN answer may be told to a peer; NATs keep a mapping for 30 s at least. */
-const STUN_FRESH: Millis = seconds(27);
 
 export class Paths {
   readonly #env: Env;
@@ -51,8 +46,7 @@ export class Paths {
   readonly #verbPings: VerbPings;
   readonly #counters = new Map<string, number>();
   readonly #active = new Set<PeerEntry>();
-  /** Peers whose call waits for STUN. */
-  readonly #calls = new Set<PeerEntry>();
+  readonly #calls: Calls;
   #closed = false;
 
   /** @param disco a pair of this run's own */
@@ -61,12 +55,13 @@ export class Paths {
     this.#ports = ports;
     const count = (reason: string): void => this.#count(reason);
     this.#verbPings = new VerbPings(env);
-    this.#facts = new NetworkFacts(env, ports, count, () => this.#callWaiting());
+    this.#facts = new NetworkFacts(env, ports, count, () => this.#calls.endpointsKnown());
     this.#talk = new Conversation(env, ports, disco, this.#peers, {
       heard: (entry, use) => this.#run(entry, use),
       pong: (_entry, transaction) => this.#verbPings.pong(transaction),
       count,
     });
+    this.#calls = new Calls(env, this.#facts, this.#talk);
   }
 
   /** Our own node key, said in pings; none are sent before. */
@@ -145,7 +140,11 @@ export class Paths {
     if (this.#closed) return;
     this.#count('link changed');
     const used = this.#peers.used();
-    for (const { use } of used) use?.path.doubt();
+    for (const { use } of used) {
+      if (use === undefined) continue;
+      use.path.doubt();
+      this.#calls.moved(use);
+    }
     this.#facts.linkChanged();
     for (const entry of used) if (entry.use !== undefined) this.#run(entry, entry.use);
   }
@@ -211,39 +210,13 @@ export class Paths {
     const plan = use.path.plan({ sent, received, wanted: use.wantedAt }, now);
     for (const endpoint of plan.ping) this.#talk.ping(entry, endpoint);
     this.#setActive(entry, use, plan.phase !== 'idle');
-    if (plan.call) this.#call(entry, use, plan.phase);
+    if (plan.call) this.#calls.due(entry, use, plan.phase);
     this.#tell(entry, use);
     use.cancelTimer();
     use.cancelTimer =
       plan.wake === NEVER
         ? () => {}
         : this.#env.setTimer(plan.wake, () => entry.use === use && this.#run(entry, use));
-  }
-
-  /** One whose path has just died is told at once, and again if our NAT turns out to have moved us. */
-  #call(entry: PeerEntry, use: PeerUse, phase: PathPhase): void {
-    const now = this.#env.now();
-    use.path.calling(true, now);
-    if (entry.peer.discoKey === undefined || relayOf(entry) === 0) return;
-    const fresh = this.#facts.isFresh(phase === 'doubted' ? seconds(5) : STUN_FRESH);
-    if (fresh || phase === 'doubted') this.#callNow(entry, use);
-    if (fresh) return;
-    if (this.#calls.size === 0)
-      this.#env.setTimer(after(now, CALL_WAITS), () => this.#callWaiting());
-    this.#calls.add(entry);
-    this.#facts.refresh();
-  }
-
-  /** STUN has answered, or will not: calls go with what is known. */
-  #callWaiting(): void {
-    const waiting = [...this.#calls];
-    this.#calls.clear();
-    for (const entry of waiting) if (entry.use !== undefined) this.#callNow(entry, entry.use);
-  }
-
-  #callNow(entry: PeerEntry, use: PeerUse): void {
-    const endpoints = this.#facts.endpoints.map(({ endpoint }) => endpoint);
-    use.path.calling(this.#talk.call(entry, relayOf(entry), endpoints), this.#env.now());
   }
 
   #setActive(entry: PeerEntry, use: PeerUse, active: boolean): void {
@@ -281,7 +254,7 @@ export class Paths {
 
   #remove(entry: PeerEntry): void {
     this.#active.delete(entry);
-    this.#calls.delete(entry);
+    this.#calls.remove(entry);
     this.#peers.remove(entry);
     this.#facts.setActive(this.#active.size > 0);
   }
@@ -289,9 +262,4 @@ export class Paths {
   #count(reason: string): void {
     this.#counters.set(reason, (this.#counters.get(reason) ?? 0) + 1);
   }
-}
-
-/** A peer's home; where the map has none, the relay that brought his last message. */
-function relayOf({ peer, use }: PeerEntry): number {
-  return peer.homeRelay !== 0 ? peer.homeRelay : (use?.heardRelay ?? 0);
 }

@@ -7,6 +7,7 @@
  */
 
 import { equalBytes, toHex } from '../../base/bytes.ts';
+import type { Endpoint } from '../../base/endpoint.ts';
 import type { NodePublic } from '../../base/keys.ts';
 import { keyText } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
@@ -30,6 +31,10 @@ export interface PeerUse {
   active: boolean;
   /** Where the peer's own messages came from by relay last; for one whose home is not known. */
   heardRelay: number;
+  /** Where the peer saw us last, by what it answered directly. */
+  seenFrom: Endpoint | undefined;
+  /** Where it may still think we are; empty once a direct way is proven anew (calls.ts). */
+  former: readonly Endpoint[];
   /** As the data plane was told. */
   way: Way;
   cancelTimer: () => void;
@@ -104,6 +109,8 @@ export class PeerTable {
       usedAt: now,
       active: false,
       heardRelay: 0,
+      seenFrom: undefined,
+      former: [],
       way: NO_WAY,
       cancelTimer: () => {},
     };
@@ -142,4 +149,9 @@ export class PeerTable {
     if (rest.length === 0) this.#byDisco.delete(text);
     else this.#byDisco.set(text, rest);
   }
+}
+
+/** A peer's home; where the map has none, the relay that brought his last message. */
+export function relayOf({ peer, use }: PeerEntry): number {
+  return peer.homeRelay !== 0 ? peer.homeRelay : (use?.heardRelay ?? 0);
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Endpoint } from '../../base/endpoint.ts';
-import { formatEndpoint, readSockaddr, SOCKADDR_BYTES, sockaddr } from '../../base/endpoint.ts';
+import { readSockaddr, SOCKADDR_BYTES, sameEndpoint, sockaddr } from '../../base/endpoint.ts';
 import type { Millis } from '../../base/time.ts';
 import { NEVER } from '../../base/time.ts';
 import type { Arena } from '../dataplane/arena.ts';
@@ -159,9 +159,4 @@ export class ActivePeers {
     this.evictions++;
     return this.#free.pop() as number;
   }
-}
-
-function sameEndpoint(a: Endpoint | undefined, b: Endpoint | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return formatEndpoint(a) === formatEndpoint(b);
 }

@@ -7,7 +7,7 @@
  */
 
 import { equalBytes } from '../../base/bytes.ts';
-import type { Endpoint } from '../../base/endpoint.ts';
+import { sameEndpoint } from '../../base/endpoint.ts';
 import type { NodePublic, PresharedKey } from '../../base/keys.ts';
 import { keyText } from '../../base/keys.ts';
 import type { Prefix } from '../../base/prefix.ts';
@@ -98,12 +98,6 @@ const added = (prefixes: readonly Prefix[]): PeerChange['allowedIps'] =>
 
 function sameKey(a: PresharedKey | null, b: PresharedKey | null): boolean {
   return a === null || b === null ? a === b : a.equals(b);
-}
-
-export function sameEndpoint(a: Endpoint, b: Endpoint | undefined): boolean {
-  return (
-    b !== undefined && a.port === b.port && a.scope === b.scope && equalBytes(a.address, b.address)
-  );
 }
 
 /** Host names to be asked for: those that the file has changed, and those that have not resolved yet. */

@@ -125,6 +125,36 @@ t.test('paths: after a change of link the path is doubted, asked and proven agai
   t.ok(must(other.way()).trustedUntil > stand.clock.now());
 });
 
+t.test('paths: after a move a call without where we were follows one with it', async (t) => {
+  const stand = new Stand();
+  const other = new Other(stand);
+  stand.paths.setPeers([other.peer(THERE)]);
+  stand.paths.wanted(other.nodeKey);
+  const ping = must(other.read(stand.udp).find(({ message }) => message.type === 'ping'));
+  if (ping.message.type !== 'ping') throw new Error('no ping');
+  const seenFrom = at('203.0.113.5:7000');
+  const { transaction } = ping.message;
+  stand.paths.receive(other.seal({ type: 'pong', transaction, seenFrom }), at(THERE));
+  const calls = (): readonly (readonly string[])[] =>
+    other
+      .read(stand.relayed)
+      .flatMap(({ message }) => (message.type === 'call-me-maybe' ? [message.endpoints] : []))
+      .map((endpoints) => endpoints.map(formatEndpoint));
+  stand.relayed.length = 0;
+  stand.local = [at('172.16.5.5:41641')];
+  stand.paths.linkChanged();
+  t.same(calls(), [['203.0.113.5:7000'], ['172.16.5.5:41641']]);
+  other.answer();
+  stand.relayed.length = 0;
+  stand.local = [at('172.16.6.6:41641')];
+  stand.paths.linkChanged();
+  t.same(
+    calls(),
+    [['203.0.113.1:9'], ['172.16.6.6:41641']],
+    'a way proven since is the only former',
+  );
+});
+
 t.test('paths: a ping by hand takes the first pong, by its way, or fails in time', async (t) => {
   const stand = new Stand();
   const other = new Other(stand);
