@@ -174,6 +174,7 @@ export function routerSetting(
     addresses: prefixes(netmap.self?.Addresses ?? []),
     routes: taken,
     exit: taken.some(({ bits }) => bits === 0),
+    lanByExit: !prefs.exitNodeAllowLanAccess,
     advertised: approvedRoutes(netmap, prefs).map((prefix) => ({
       prefix,
       snat: prefs.snatSubnetRoutes && !prefs.snatExcept.includes(formatPrefix(prefix)),

@@ -30,7 +30,7 @@ export const withSettings = (command: Command): Command =>
     .option('--advertise-tags <list>', 'tags to ask for: tag:server,tag:cam or none', tags)
     .option('--exit-node <peer>', 'carry traffic into the Internet by this one (empty: by none)')
     .option('--exit-node-allow-lan-access', 'with an exit node, still reach the LAN directly')
-    .option('--no-exit-node-allow-lan-access', 'with an exit node, everything goes there')
+    .option('--no-exit-node-allow-lan-access', 'with an exit node, LANs go there too')
     .option('--shields-up', 'let nobody in')
     .option('--no-shields-up', 'let in whom the policy allows')
     .option('--snat-subnet-routes', "hosts of offered LANs see this machine's address")

@@ -1,7 +1,7 @@
 /** Addresses, routes, rules, filter and switches of this machine as one: what a router is given of the system. */
 
 import { configureLink, removeAddresses } from './ip.ts';
-import { deleteTable, listTable, loadRules } from './nft.ts';
+import { deleteTable, forwardChains, listTable, loadRules, namesInterface } from './nft.ts';
 import {
   changeRules,
   changeTable,
@@ -27,6 +27,8 @@ export interface NetworkSystem {
     readonly loadRules: typeof loadRules;
     readonly listTable: typeof listTable;
     readonly deleteTable: typeof deleteTable;
+    readonly forwardChains: typeof forwardChains;
+    readonly namesInterface: typeof namesInterface;
   };
   readonly sysctl: {
     readonly readSysctl: typeof readSysctl;
@@ -42,7 +44,7 @@ export const networkSystem = (pid: number): NetworkSystem => ({
     ...{ configureLink, removeAddresses, interfaceAddresses },
     ...{ policyRules, changeRules, tableRoutes, changeTable },
   },
-  nft: { loadRules, listTable, deleteTable },
+  nft: { loadRules, listTable, deleteTable, forwardChains, namesInterface },
   sysctl: { readSysctl, writeSysctl, listSysctl },
   process: processIdentity(pid),
 });

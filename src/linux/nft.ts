@@ -31,6 +31,48 @@ export async function deleteTable(table: string): Promise<void> {
   await loadRules(`add table inet ${table}\ndelete table inet ${table}\n`);
 }
 
+/** A chain that all forwarded packets pass. */
+export interface ForwardChain {
+  /** Its table as nft names it: `ip filter`. */
+  readonly table: string;
+  readonly name: string;
+  /** What becomes of a packet that no rule of it decides on. */
+  readonly policy: 'accept' | 'drop';
+}
+
+/** Of whatever program. @throws ConfigError, NetError with what `nft` said */
+export async function forwardChains(): Promise<readonly ForwardChain[]> {
+  const { code, stdout, stderr } = await run(['-j', 'list', 'chains'], '');
+  if (code !== 0) throw failure("cannot list the packet filter's chains", stderr);
+  const { nftables = [] } = JSON.parse(stdout) as { nftables?: readonly { chain?: Chain }[] };
+  return nftables.flatMap(({ chain }) =>
+    chain?.hook === 'forward' && chain.type === 'filter'
+      ? {
+          table: `${chain.family} ${chain.table}`,
+          name: chain.name,
+          policy: chain.policy === 'drop' ? 'drop' : 'accept',
+        }
+      : [],
+  );
+}
+
+/** As `nft -j` has it; only a base chain has a hook. */
+interface Chain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  readonly type?: string;
+  readonly hook?: string;
+  readonly policy?: string;
+}
+
+/** Whether a rule of the table, as `ip filter`, names the interface. @throws ConfigError, NetError */
+export async function namesInterface(table: string, device: string): Promise<boolean> {
+  const { code, stdout, stderr } = await run(['-s', 'list', 'table', ...table.split(' ')], '');
+  if (code !== 0) throw failure(`cannot list the packet filter's table ${table}`, stderr);
+  return stdout.includes(`"${device}"`);
+}
+
 function failure(what: string, stderr: string): Error {
   const text = `${what}: ${stderr.trim().replaceAll('\n', '; ').slice(0, QUOTED_CHARACTERS)}`;
   if (/Operation not permitted/.test(stderr))

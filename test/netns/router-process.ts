@@ -27,6 +27,7 @@ export interface SettingText {
   readonly addresses?: readonly string[];
   readonly routes?: readonly string[];
   readonly exit?: boolean;
+  readonly lanByExit?: boolean;
   readonly advertised?: readonly { readonly prefix: string; readonly snat: boolean }[];
   readonly lan?: readonly { readonly mesh: string; readonly lan: string }[];
 }
@@ -61,6 +62,7 @@ function read(): RouterSetting {
     addresses: (text.addresses ?? []).map(prefix),
     routes: (text.routes ?? []).map(prefix),
     exit: text.exit ?? false,
+    lanByExit: text.lanByExit ?? false,
     advertised: (text.advertised ?? []).map((one) => ({ ...one, prefix: prefix(one.prefix) })),
     lan: (text.lan ?? []).map(({ mesh, lan }) => ({ mesh: address(mesh), lan: address(lan) })),
     mtuBytes: 1280,

@@ -156,6 +156,13 @@ labTest(
     t.equal(await by('203.0.113.1', 'mark', '0x50000000'), 'eth1', 'our own packets by the cable');
     t.equal(await by('192.168.8.20'), 'eth1', 'the LAN by the cable');
     t.equal(await by('224.0.0.251'), 'eth1', 'groups by the cable');
+    await world.change(child, { ...MEMBER, exit: true, lanByExit: true });
+    t.equal(await by('192.168.8.20'), 'eth0', 'the LAN by the tunnel, where that is wanted');
+    t.equal(await by('192.168.8.20', 'mark', '0x50000000'), 'eth1', 'but not our own packets');
+    const advertised = [{ prefix: '192.168.8.0/24', snat: true }];
+    await world.change(child, { ...MEMBER, exit: true, lanByExit: true, advertised });
+    t.equal(await by('192.168.8.20'), 'eth1', 'nor where we forward to');
+    await world.change(child, { ...MEMBER, exit: true });
     const out = await far.count('input', 'ip daddr 203.0.113.1 icmp type echo-request');
     t.ok(await world.pings(box, '203.0.113.1'));
     t.equal(await out.packets(), 1, 'through the tunnel');
@@ -213,6 +220,41 @@ labTest('router: what another program flushes comes back', options, async (t, la
   t.ok(repairs >= 4 && repairs <= 6, `${repairs} repairs, none without a cause`);
   await child.stop();
 });
+
+labTest(
+  "router: another program's filter that drops what we forward is told",
+  options,
+  async (t, lab) => {
+    const world = await makeWorld(lab);
+    const { box, far } = world;
+    const child = await world.start({
+      ...MEMBER,
+      advertised: [{ prefix: '192.168.8.0/24', snat: true }],
+    });
+    t.ok(await world.pings(far, '192.168.8.20'));
+    // As Docker sets it up.
+    await box.nft(
+      'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; } }',
+    );
+    const event = ['addr add 10.9.9.9/32 dev lo', 'addr del 10.9.9.9/32 dev lo'];
+    await box.ip(...event);
+    await child.says(/warning health: router-forward-dropped .*table ip filter, chain FORWARD/);
+    t.notOk(await world.pings(far, '192.168.8.20'), 'for so it is');
+    const remedy = /nft insert rule [^;&"]*accept/g;
+    const commands = [...new Set(child.output.match(remedy))];
+    t.equal(commands.length, 2);
+    for (const command of commands) await box.run(command.split(' '));
+    await box.ip(...event);
+    await child.says(/health: router-forward-dropped is over/);
+    t.ok(await world.pings(far, '192.168.8.20'), 'after what was said to do');
+    await child.stop();
+    t.match(
+      await world.show('nft', 'list', 'ruleset'),
+      /policy drop/,
+      "theirs stays, and is nobody's business",
+    );
+  },
+);
 
 labTest('router: the start after a SIGKILL puts everything back', options, async (t, lab) => {
   const world = await makeWorld(lab);

@@ -80,7 +80,8 @@ export const RING_DATAGRAM_MAX: number = RING_ENTRY_BYTES - RING_DATAGRAM_AT;
 export const RELAY_ENTRY_BYTES = 2048;
 export const RELAY_ENTRIES = 512;
 export const RELAY_DATAGRAM_AT = 16;
-export const RELAY_DATAGRAM_MAX: number = RELAY_ENTRY_BYTES - RELAY_DATAGRAM_AT;
+/** With 16 bytes to spare: an AEAD may work on those behind a tag, and the next entry has another writer. */
+export const RELAY_DATAGRAM_MAX: number = RELAY_ENTRY_BYTES - RELAY_DATAGRAM_AT - 16;
 
 export const RULE_BYTES = 64;
 export const FLOW_BYTES = 64;
@@ -97,7 +98,7 @@ export interface Sizes {
 
 export const DEFAULT_SIZES: Sizes = { activePeers: 1024, flows: 65_536, rules: 4096 };
 
-/** Byte offsets of the regions; each starts at a multiple of 64, with 64 spare bytes before it. */
+/** Byte offsets of the regions; each starts at a multiple of 64, with 64 spare bytes before and behind it. */
 export interface Layout {
   readonly sizes: Sizes;
   readonly keypairs: number;

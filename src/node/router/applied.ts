@@ -7,6 +7,7 @@ import type { Health } from '../../base/health.ts';
 import type { Prefix } from '../../base/prefix.ts';
 import { contains, equalPrefix } from '../../base/prefix.ts';
 import { MAIN_TABLE, MESH_RANGES } from './constants.ts';
+import { lookAtForeignFilter } from './foreign-filter.ts';
 import type { Note, Notes, Switch } from './notes.ts';
 import type { Family, Mark, RouterPorts } from './ports.ts';
 import { familyOf } from './routes.ts';
@@ -72,7 +73,10 @@ export class Applied {
     if (scope === 'all') await this.#part('routes', () => this.#lookAround());
     const setting = ofFamilies(wanted, this.#around.families);
     const missing = await this.#prepare(setting);
-    await this.#part('filter', () => this.#filter(setting, changed));
+    await this.#part('filter', async () => {
+      await this.#filter(setting, changed);
+      await lookAtForeignFilter(setting, this.#ports.nft, this.#options);
+    });
     await this.#part('switches', () => this.#setSwitches(setting, missing));
     if (scope === 'all') {
       await this.#part('addresses', () => this.#addresses(setting, changed));

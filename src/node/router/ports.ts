@@ -54,12 +54,23 @@ export interface IpPort {
   ): Promise<void>;
 }
 
-/** `nft`, tables of the family inet. */
+/** A chain of whatever program that all forwarded packets pass (linux/nft.ts). */
+export interface ForwardChain {
+  /** `ip filter` */
+  readonly table: string;
+  readonly name: string;
+  readonly policy: 'accept' | 'drop';
+}
+
+/** `nft`; our own tables are of the family inet. */
 export interface NftPort {
   loadRules(script: string): Promise<void>;
   /** As the kernel has it, without counters; undefined where there is none. */
   listTable(table: string): Promise<string | undefined>;
   deleteTable(table: string): Promise<void>;
+  forwardChains(): Promise<readonly ForwardChain[]>;
+  /** Whether a rule of the table, as `ip filter`, names the interface. */
+  namesInterface(table: string, device: string): Promise<boolean>;
 }
 
 /** Switches by their path below /proc/sys. */

@@ -4,7 +4,8 @@
  *     wanted            peers' addresses (neighbouring ones collapsed), accepted routes, with `exit` both /0
  *     less              an accepted route that is just what the main table has: we are in that very LAN
  *     and with `throw`  what the main table has inside a wanted route: the longest prefix wins, as if all were
- *                       one table, so that a LAN inside an accepted 10.0.0.0/8, or under `exit`, stays at home
+ *                       one table, so that a LAN inside an accepted 10.0.0.0/8, or under `exit`, stays at home;
+ *                       with `lanByExit` only what we forward to, else that would come back to us
  *
  *     priority  for packets
  *     +0        of ours                -> table main                      with `exit` only
@@ -44,9 +45,11 @@ const EVERYTHING: readonly Prefix[] = ['0.0.0.0/0', '::/0'].map(
   (text) => parsePrefix(text) as Prefix,
 );
 
+type Setting = Pick<RouterSetting, 'routes' | 'exit' | 'lanByExit' | 'advertised' | 'lan'>;
+
 /** @param main routes of the main table, those by the tunnel too */
 export function wantedRoutes(
-  setting: Pick<RouterSetting, 'routes' | 'exit' | 'lan'>,
+  setting: Setting,
   device: string,
   main: readonly TableRoute[],
   families: readonly Family[],
@@ -64,7 +67,8 @@ export function wantedRoutes(
     .map(({ prefix }) => prefix);
   const isAtHome = (prefix: Prefix): boolean => others.some((other) => equalPrefix(other, prefix));
   const byTunnel = accepted.filter((prefix) => !isAtHome(prefix));
-  const thrown = [...others.slice(0, MOST_THROWN), ...(setting.exit ? LINK_ONLY : [])].filter(
+  const stays = others.slice(0, MOST_THROWN).filter((prefix) => staysAtHome(prefix, setting));
+  const thrown = [...stays, ...(setting.exit ? LINK_ONLY : [])].filter(
     (prefix) =>
       !hosts.some((host) => equalPrefix(host, prefix)) &&
       byTunnel.some((wide) => wide.bits < prefix.bits && contains(wide, prefix.address)),
@@ -78,6 +82,16 @@ export function wantedRoutes(
     table: [...routes.values()].filter(({ prefix }) => families.includes(familyOf(prefix))),
     atHome: accepted.filter(isAtHome),
   };
+}
+
+/** Whether a prefix of the main table keeps its way there. */
+function staysAtHome(prefix: Prefix, { exit, lanByExit, advertised, lan }: Setting): boolean {
+  if (!exit || !lanByExit) return true;
+  const forwarded = [
+    ...advertised.map((one) => one.prefix).filter(({ bits }) => bits > 0),
+    ...lan.map((device) => prefixOf(device.lan, device.lan.length * 8)),
+  ];
+  return forwarded.some((one) => contains(one, prefix.address) || contains(prefix, one.address));
 }
 
 /** The fewest prefixes that hold these addresses and no other. */

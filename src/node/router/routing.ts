@@ -43,7 +43,7 @@ export class Routing {
 
   /** Routes before the rules that lead to them, and rules away before theirs. */
   async apply(
-    setting: Pick<RouterSetting, 'routes' | 'exit' | 'lan'>,
+    setting: RouterSetting,
     { families, machine, main }: Surroundings,
     changed: string[],
   ): Promise<void> {

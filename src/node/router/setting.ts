@@ -9,6 +9,8 @@ export interface RouterSetting {
   readonly routes: readonly Prefix[];
   /** All other traffic goes by the tunnel too. */
   readonly exit: boolean;
+  /** With `exit`: so does what goes to this machine's own LANs, but not to those that we forward to. */
+  readonly lanByExit: boolean;
   /** What we forward to from the tunnel; a /0 makes us an exit node. */
   readonly advertised: readonly Advertised[];
   /** Mesh addresses that stand for a machine of the LAN, both of one family. */
@@ -32,6 +34,7 @@ export const NOTHING: RouterSetting = {
   addresses: [],
   routes: [],
   exit: false,
+  lanByExit: false,
   advertised: [],
   lan: [],
   mtuBytes: 1280,

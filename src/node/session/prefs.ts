@@ -94,10 +94,6 @@ export function editedPrefs(before: Prefs, change: Partial<Prefs>): Prefs {
   for (const tag of prefs.advertiseTags)
     if (!/^tag:[A-Za-z][A-Za-z0-9-]*$/.test(tag))
       throw new ConfigError(`advertise-tags: ${JSON.stringify(tag)} is no tag as tag:server`);
-  if (!prefs.exitNodeAllowLanAccess)
-    throw new ConfigError(
-      'exit-node-allow-lan-access: the LAN stays reachable beside an exit node; to shut it is not built yet',
-    );
   const rotation = prefs.keyRotationSeconds;
   if (
     !Number.isFinite(rotation) ||

@@ -6,7 +6,12 @@ import { formatPrefix, parsePrefix } from '../../../src/base/prefix.ts';
 import type { Millis } from '../../../src/base/time.ts';
 import { millis, unixMillis } from '../../../src/base/time.ts';
 import { OWN_MARK } from '../../../src/node/router/constants.ts';
-import type { KnownRule, RouterPorts, TableRoute } from '../../../src/node/router/ports.ts';
+import type {
+  ForwardChain,
+  KnownRule,
+  RouterPorts,
+  TableRoute,
+} from '../../../src/node/router/ports.ts';
 import { Router } from '../../../src/node/router/router.ts';
 import type { RouterSetting } from '../../../src/node/router/setting.ts';
 import { NOTHING } from '../../../src/node/router/setting.ts';
@@ -37,6 +42,8 @@ function machine() {
     filter: undefined as string | undefined,
     refuse: undefined as string | undefined,
     alive: new Set<string>(['1:1']),
+    foreign: [] as ForwardChain[],
+    named: new Set<string>(),
   };
   const env: Env = {
     now: () => millis(now),
@@ -81,6 +88,8 @@ function machine() {
       deleteTable: async () => {
         state.filter = undefined;
       },
+      forwardChains: async () => state.foreign,
+      namesInterface: async (table) => state.named.has(table),
     },
     sysctl: {
       readSysctl: async (key) => switches.get(key),
@@ -176,6 +185,26 @@ t.test(
     await router.close();
   },
 );
+
+t.test('router: a filter of others that drops what is forwarded is a health item', async (t) => {
+  const { state, ports } = machine();
+  const router = new Router(ports('1:1'), { ...OPTIONS, stateFolder: t.testdir() });
+  state.foreign = [
+    { table: 'inet firewalld', name: 'filter_FORWARD', policy: 'accept' },
+    { table: 'ip filter', name: 'FORWARD', policy: 'drop' },
+  ];
+  const dropped = [{ code: 'router-forward-dropped', text: /ip filter, chain FORWARD/ }];
+  await router.set(MEMBER);
+  t.match(router.health(), dropped);
+  await router.set({ ...MEMBER, advertised: [] });
+  t.same(router.health(), [], 'who forwards nothing is not concerned');
+  await router.set(MEMBER);
+  t.match(router.health(), dropped);
+  state.named.add('ip filter');
+  await router.check('filter');
+  t.same(router.health(), [], 'a rule there names the interface');
+  await router.close();
+});
 
 t.test('router: close leaves no timer, no listener and no note', async (t) => {
   const { ports, timers, listeners, switches } = machine();

@@ -12,6 +12,8 @@ import {
   wantedRoutes,
   wantedRules,
 } from '../../../src/node/router/routes.ts';
+import type { RouterSetting } from '../../../src/node/router/setting.ts';
+import { NOTHING } from '../../../src/node/router/setting.ts';
 import { must } from '../../must.ts';
 import type { Seeded } from '../../seeded.ts';
 import { seeded } from '../../seeded.ts';
@@ -31,8 +33,11 @@ function table(
   exit: boolean,
   inMain: TableRoute[],
   lan: string[] = [],
+  more: Partial<RouterSetting> = {},
 ): string[] {
   const setting = {
+    ...NOTHING,
+    ...more,
     routes: routes.map(prefix),
     exit,
     lan: lan.map((text) => ({ mesh: prefix(text).address, lan: prefix('192.168.8.20').address })),
@@ -69,6 +74,27 @@ t.test('routes: with exit all goes by the tunnel but what is near', async (t) =>
     t.ok(routes.includes(one), one);
 });
 
+t.test('routes: with lanByExit what is near goes there too, but what we forward to', async (t) => {
+  const near = main('0.0.0.0/0', '10.7.0.0/16', '192.168.8.0/24', '192.168.9.0/24', 'fd00:8::/64');
+  const stay = (more: Partial<RouterSetting>): string[] =>
+    table([], true, near, [], { lanByExit: true, ...more }).filter((one) =>
+      /^throw (10|192|fd)/.test(one),
+    );
+  t.same(stay({}), []);
+  const advertised = ['192.168.0.0/20', '10.7.3.0/24', '0.0.0.0/0'].map((text) => ({
+    prefix: prefix(text),
+    snat: true,
+  }));
+  t.same(stay({ advertised }), [
+    'throw 10.7.0.0/16',
+    'throw 192.168.8.0/24',
+    'throw 192.168.9.0/24',
+  ]);
+  const lan = [{ mesh: prefix('100.64.0.9').address, lan: prefix('192.168.9.20').address }];
+  t.same(stay({ lan }), ['throw 192.168.9.0/24']);
+  t.same(table([], false, near, [], { lanByExit: true }), [], 'and without exit it is nothing');
+});
+
 /** Every packet goes as the longest prefix of all says: the peers' and accepted routes, and the main table. */
 t.test('routes: any table sends any address as the longest prefix does', async (t) => {
   const random = seeded(20);
@@ -79,7 +105,7 @@ t.test('routes: any table sends any address as the longest prefix does', async (
       kind: 'unicast' as const,
       device: 'eth0',
     }));
-    const { table } = wantedRoutes({ routes: accepted, exit: false, lan: [] }, DEVICE, own, [4]);
+    const { table } = wantedRoutes({ ...NOTHING, routes: accepted }, DEVICE, own, [4]);
     for (let i = 0; i < 20; i++) {
       const address = Uint8Array.of(10, 0, random.below(4), random.below(256));
       const best = longest(table.filter((route) => contains(route.prefix, address)));
