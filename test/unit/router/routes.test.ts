@@ -37,10 +37,10 @@ function table(
 ): string[] {
   const setting = {
     ...NOTHING,
-    ...more,
     routes: routes.map(prefix),
     exit,
     lan: lan.map((text) => ({ mesh: prefix(text).address, lan: prefix('192.168.8.20').address })),
+    ...more,
   };
   return wantedRoutes(setting, DEVICE, inMain, [4, 6]).table.map(
     ({ prefix, kind }) => `${kind === 'throw' ? 'throw ' : ''}${formatPrefix(prefix)}`,
