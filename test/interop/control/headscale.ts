@@ -39,7 +39,7 @@ export async function startHeadscale(network: Network, options: ServerOptions): 
   const folder = join(network.folder, 'headscale');
   mkdirSync(folder);
   const tls = await tlsFiles(folder);
-  writeFileSync(join(folder, 'policy.json'), JSON.stringify(POLICY));
+  writeFileSync(join(folder, 'policy.json'), JSON.stringify(options.policy ?? POLICY));
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify(settings(folder, tls, options)));
   const server = new Headscale(network, program, config, tls.certificate);

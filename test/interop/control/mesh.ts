@@ -48,17 +48,23 @@ export class Mesh {
     return clients as unknown as { readonly [I in keyof Names]: Client };
   }
 
-  /** Answers conversations on a port from now on. */
-  async serve(host: Host, port: number = PORT): Promise<void> {
+  /** Answers conversations on these ports from now on. */
+  async serve(host: Host, ...ports: readonly number[]): Promise<void> {
     if (this.#serving.has(host)) return;
     this.#serving.add(host);
-    const child = host.start([NODE, TALK, 'serve', String(port)], { name: 'talk' });
+    const words = (ports.length > 0 ? ports : [PORT]).map(String);
+    const child = host.start([NODE, TALK, 'serve', ...words], { name: 'talk' });
     await child.says(/serving/);
   }
 
   /** `whole` where a TCP conversation comes through, by its checksums in both directions; else how it went. */
-  async talk(from: Host, to: string, bytes: number = TALK_BYTES): Promise<string> {
-    const argv = [NODE, TALK, 'ask', to, String(PORT), String(bytes)];
+  async talk(
+    from: Host,
+    to: string,
+    bytes: number = TALK_BYTES,
+    port: number = PORT,
+  ): Promise<string> {
+    const argv = [NODE, TALK, 'ask', to, String(port), String(bytes)];
     const { stdout, stderr } = await from.run(argv, { check: false, timeoutMs: 20_000 });
     return stdout.trim() || stderr;
   }

@@ -38,7 +38,9 @@ export interface ServerOptions {
   readonly also?: string;
   /** HTTPS on port 443, with a certificate from files that clients are told to trust. */
   readonly secure?: boolean;
-  /** What goes into its settings file. */
+  /** Its access policy; headscale alone has a language for one. */
+  readonly policy?: object;
+  /** What goes into its settings file; ours alone. */
   readonly lanOwners?: Readonly<Record<string, readonly string[]>>;
 }
 
