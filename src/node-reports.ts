@@ -46,7 +46,7 @@ export async function netcheckReport(node: MeshNode, now: UnixMillis): Promise<N
     OSHasIPv6: true,
     MappingVariesByDestIP: report.mappingVaries ?? null,
     HairPinning: null,
-    UPnP: report.portMapping.upnp,
+    UPnP: report.portMapping.upnp ?? null,
     PMP: report.portMapping.pmp,
     PCP: report.portMapping.pcp,
     PreferredDERP: report.homeRelay,

@@ -1,14 +1,11 @@
 /** The system as the rooms of a node need it: what main joins to them (start-node.ts). */
 
 import { execFile } from 'node:child_process';
-import type { Socket as Socket4 } from 'node:dgram';
-import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';
 import { arch, hostname, networkInterfaces, release, totalmem } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { Endpoint } from './base/endpoint.ts';
-import { formatEndpoint } from './base/endpoint.ts';
 import { NetError } from './base/errors.ts';
 import type { Health } from './base/health.ts';
 import { formatIp, IPV4_BYTES, parseIp } from './base/ip.ts';
@@ -20,6 +17,8 @@ import type { OwnKey } from './crypto/x25519.ts';
 import { defaultGateway4, machineAddresses } from './linux/addresses.ts';
 import { dialTcp } from './linux/dial.ts';
 import type { Native } from './linux/ffi.ts';
+import type { GatewayLink } from './linux/gateway-link.ts';
+import { openGateway } from './linux/gateway-link.ts';
 import { runBatch } from './linux/ip.ts';
 import { linkInfo } from './linux/netlink.ts';
 import { networkSystem } from './linux/network-system.ts';
@@ -44,11 +43,6 @@ const KINDS: Readonly<Record<OwnEndpoint['type'], EndpointKind>> = {
 /** Of a start without a server. */
 const REACH_MILLIS = 1500;
 const HOST_BITS = { 4: 32, 16: 128 } as const;
-
-export interface GatewaySocket {
-  send(to: Endpoint, datagram: Uint8Array): void;
-  close(): void;
-}
 
 export class NodeSystem {
   readonly #native: Native;
@@ -156,37 +150,8 @@ export class NodeSystem {
     return defaultGateway4()?.address;
   }
 
-  /** A socket that hears the gateway alone, from the first question on: to everybody else its port is closed. */
-  openGateway(heard: (datagram: Uint8Array, from: Endpoint) => void): GatewaySocket {
-    let open:
-      | { readonly to: string; readonly socket: Socket4; waiting: Uint8Array[] | null }
-      | undefined;
-    const close = (): void => {
-      open?.socket.close();
-      open = undefined;
-    };
-    const begin = (to: Endpoint, name: string): NonNullable<typeof open> => {
-      close();
-      const socket = createSocket('udp4');
-      const begun: NonNullable<typeof open> = { to: name, socket, waiting: [] };
-      socket.on('error', () => {});
-      socket.on('message', (bytes) => heard(bytes, to));
-      socket.unref();
-      socket.connect(to.port, formatIp(to.address), () => {
-        for (const datagram of begun.waiting ?? []) socket.send(datagram, () => {});
-        begun.waiting = null;
-      });
-      return begun;
-    };
-    return {
-      send: (to, datagram) => {
-        const name = formatEndpoint(to);
-        if (open?.to !== name) open = begin(to, name);
-        if (open.waiting === null) open.socket.send(datagram, () => {});
-        else open.waiting.push(datagram);
-      },
-      close,
-    };
+  openGateway(heard: (datagram: Uint8Array, from: Endpoint) => void): GatewayLink {
+    return openGateway(this.#native, OWN_MARK.value, heard);
   }
 
   /**

@@ -164,11 +164,12 @@ export class MeshNode {
     const { session, names, router, relays, paths, lan } = this.rooms;
     lan.close();
     await session.close();
-    paths.close();
+    const given = paths.close();
     relays.close();
     await this.#following;
     await names.close();
     await router.close();
+    await given;
   }
 
   #takeKey(): void {

@@ -118,6 +118,7 @@ export async function runNode(
       localEndpoints: () => system.endpoints(options.tun, tunnel.tunnel.status().listenPort),
       gateway: () => system.gateway(),
       sendGateway: (to, datagram) => gateway.send(to, datagram),
+      askGateway: (to, request, signal) => gateway.ask(to, request, signal),
       measureRelay: (region) => relays.measure(region),
       resolve: (host) => system.resolve(host),
       endpointsChanged: (endpoints) => session.setEndpoints(endpoints.map(system.endpointKind)),

@@ -22,6 +22,7 @@ const USED_OTHERWISE: readonly {
   { name: 'typescript', shownBy: 'tsc', where: 'scripts/start' },
   { name: '@biomejs/biome', shownBy: 'biome ci', where: 'scripts/lint' },
   { name: '@types/node', shownBy: '"types": ["node"]', where: 'tsconfig.json' },
+  { name: '@types/sax', shownBy: "from 'sax'", where: 'src/protocol/disco/upnp/xml.ts' },
   {
     name: 'assemblyscript',
     shownBy: 'node_modules/assemblyscript/bin/asc.js',

@@ -57,4 +57,20 @@ export const MESH_PLANTS: readonly Plant[] = [
     judge: PATHS,
     sees: REBIND,
   },
+  {
+    name: 'a router’s answer may lead to any host',
+    file: 'src/protocol/disco/upnp/gateway-url.ts',
+    text: ' || url.hostname !== formatIp(gateway)',
+    replacement: '',
+    judge: 'test/unit/disco/upnp.test.ts',
+    sees: 'upnp: an answer leads to the gateway itself, or nowhere',
+  },
+  {
+    name: 'a port that a router has opened stays open after the end',
+    file: 'src/node/paths/upnp.ts',
+    text: 'await standing?.device.remove(standing.service, standing.externalPort, CLOSING_PATIENCE);',
+    replacement: '',
+    judge: 'test/unit/paths/upnp-mapping.test.ts',
+    sees: 'upnp: where nothing else gives a port, it is mapped, renewed and given back',
+  },
 ];

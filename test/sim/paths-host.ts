@@ -92,7 +92,7 @@ export class Host {
 
   /** As after a crash: another disco key, nothing known; the same map comes again. */
   restart(peers: readonly PathPeer[]): void {
-    this.paths.close();
+    void this.paths.close();
     this.ways.clear();
     this.disco = ownKey(this.#world.random.bytes(32));
     this.endpoints = [];
@@ -196,6 +196,7 @@ export class Host {
         this.online ? [must(parseEndpoint(`${this.address}:${this.#port()}`))] : [],
       gateway: () => undefined,
       sendGateway: () => {},
+      askGateway: () => Promise.reject(new Error('no gateway')),
       measureRelay: async (region) => millis(region === 900 ? 25 : 40),
       resolve: async () => [],
       endpointsChanged: (endpoints) => {

@@ -15,6 +15,7 @@ import { HomeRelay } from './home-relay.ts';
 import type { CheckResult } from './netcheck.ts';
 import { Netcheck } from './netcheck.ts';
 import { ownEndpoints, sameEndpoints } from './own-endpoints.ts';
+import type { MappingProtocols } from './port-mapper.ts';
 import { PortMapper } from './port-mapper.ts';
 import type { OwnEndpoint, PathsPorts } from './ports.ts';
 import type { StunAnswer } from './stun-round.ts';
@@ -32,8 +33,7 @@ export interface NetworkReport {
     readonly over: 'ipv4' | 'ipv6' | 'https';
     readonly millis: number;
   }[];
-  /** UPnP is not spoken. */
-  readonly portMapping: { readonly pmp: boolean; readonly pcp: boolean; readonly upnp: false };
+  readonly portMapping: MappingProtocols;
   readonly portMapped: Endpoint | undefined;
 }
 
@@ -58,7 +58,7 @@ export class NetworkFacts {
     this.#ports = ports;
     this.#count = count;
     this.#stunDone = stunDone;
-    this.#mapper = new PortMapper(env, ports, () => this.#gather());
+    this.#mapper = new PortMapper(env, ports, { changed: () => this.#gather(), count });
     this.#check = new Netcheck(env, ports, {
       answered: (answer) => this.#answered(answer),
       result: (result) => this.#take(result),
@@ -132,14 +132,14 @@ export class NetworkFacts {
       mappingVaries: result.mappingVaries,
       homeRelay: this.#home.current,
       latencies: latenciesOf(result),
-      portMapping: { ...this.#mapper.speaks, upnp: false },
+      portMapping: this.#mapper.speaks,
       portMapped: this.#mapper.external(this.#stun4),
     };
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#check.close();
-    this.#mapper.close();
+    await this.#mapper.close();
   }
 
   /** The first answer of a family need not wait for the rest of its round. */
@@ -186,7 +186,7 @@ export class NetworkFacts {
   }
 
   #tellNetInfo(result: CheckResult): void {
-    const { pmp, pcp } = this.#mapper.speaks;
+    const { pmp, pcp, upnp } = this.#mapper.speaks;
     const facts: NetInfo = {
       ...(result.mappingVaries === undefined
         ? {}
@@ -195,7 +195,7 @@ export class NetworkFacts {
       OSHasIPv6: this.#ports.localEndpoints().some(({ address }) => address.length === IPV6_BYTES),
       WorkingUDP: result.answers.length > 0,
       HavePortMap: this.#mapper.external(this.#stun4) !== undefined,
-      UPnP: false,
+      ...(upnp === undefined ? {} : { UPnP: upnp }),
       PMP: pmp,
       PCP: pcp,
       PreferredDERP: this.#home.current,

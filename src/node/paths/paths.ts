@@ -195,12 +195,13 @@ export class Paths {
     return Object.fromEntries(this.#counters);
   }
 
-  close(): void {
+  /** At once; what it waits for is a gateway that takes a port back. */
+  async close(): Promise<void> {
     this.#closed = true;
     for (const entry of this.#peers.used()) this.#peers.release(entry);
     this.#active.clear();
     this.#calls.clear();
-    this.#facts.close();
+    await this.#facts.close();
   }
 
   /** Does what the peer's path wants now, and sees to be here when it wants something next. */

@@ -1,6 +1,7 @@
 /**
  * What the paths need from the rest of the node: ways to send, what the machine knows of its network, and
- * ears for what is found out. Nothing here waits, but for a relay's latency and a name.
+ * ears for what is found out. Nothing here waits, but for a relay's latency, a name and what
+ * the gateway says by HTTP.
  */
 
 import type { Endpoint } from '../../base/endpoint.ts';
@@ -32,6 +33,25 @@ export interface OwnEndpoint {
   readonly type: OwnEndpointType;
 }
 
+/** One question by HTTP. */
+export interface GatewayRequest {
+  readonly method: 'GET' | 'POST';
+  /** With the query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty: none. */
+  readonly body: string;
+  /** Of the answer's body. */
+  readonly maxBytes: number;
+}
+
+export interface GatewayAnswer {
+  /** As it comes: nobody follows a redirect. */
+  readonly status: number;
+  /** undefined: longer than `maxBytes`. */
+  readonly body: Uint8Array | undefined;
+}
+
 export interface PathsPorts {
   /** By the tunnel's own sockets, best effort. */
   sendUdp(to: Endpoint, datagram: Uint8Array): void;
@@ -47,6 +67,8 @@ export interface PathsPorts {
   gateway(): Uint8Array | undefined;
   /** To ask for a port mapping; what comes back goes to `onGateway`. */
   sendGateway(to: Endpoint, datagram: Uint8Array): void;
+  /** The same by HTTP, in a connection of its own. Rejects where none comes, and when `signal` says so. */
+  askGateway(to: Endpoint, request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer>;
   /** Round trip to a region by HTTPS; rejects where it cannot be had. */
   measureRelay(region: number): Promise<Millis>;
   /** Addresses of a relay whose map entry has none; an empty list where there are none. */

@@ -30,7 +30,7 @@ import type { Host } from '../../netns/lab.ts';
 import type { Network, Station } from '../control/network.ts';
 import { HUB, HUB6 } from '../control/network.ts';
 import type { NatKind, RouterFacts } from './nat-rules.ts';
-import { RULES } from './nat-rules.ts';
+import { leavingAs, RULES } from './nat-rules.ts';
 
 export const SITES = [
   'open',
@@ -159,11 +159,19 @@ export class NatNetwork {
     return { host, address, address6: '', cable, etc };
   }
 
+  /** The place `mapped`, with its router. @param upnpAlone no other protocol is known there */
+  async mappedSite(name: string, upnpAlone: boolean): Promise<MappedSite> {
+    const router = { ...(await this.#router('mapped', `${name}-r`)), upnpAlone };
+    return { station: await this.#behind(router, name), router: router.host };
+  }
+
   /**
    * miniupnpd out of its unpacked package: NAT-PMP, PCP and UPnP on the inside. It refuses to map ports of an
-   * address that it knows to be nobody's, so the router gets one more, to which the hub knows the way.
+   * address that it knows to be nobody's, so the router gets one more, to which the hub knows the way, and by
+   * which all that comes through it is seen: the two must be one, or a node believes no mapping.
    */
-  async #mapPorts({ host, via, folder }: Router, inside: string, lan: number): Promise<void> {
+  async #mapPorts(router: Router, inside: string, lan: number): Promise<void> {
+    const { host, via, folder, upnpAlone = false } = router;
     const { root, env } = await unpackPackages();
     const place = join(folder, `miniupnpd-${lan}`);
     mkdirSync(place);
@@ -171,12 +179,13 @@ export class NatNetwork {
     await host.ip(`addr add ${outside}/32 dev eth0`);
     await this.network.hub.ip(`route add ${outside} via ${via}`);
     const config = join(place, 'conf');
-    writeFileSync(config, portMapperSettings(outside, inside, lan));
+    writeFileSync(config, portMapperSettings(outside, inside, lan, upnpAlone));
+    await host.nft(leavingAs(outside));
     const daemon = host.start(
       [join(root, 'usr/sbin/miniupnpd'), '-d', '-f', config, '-P', join(place, 'pid')],
       { name: 'miniupnpd', env },
     );
-    await daemon.says(/Listening for NAT-PMP/i);
+    await daemon.says(upnpAlone ? /HTTP listening/i : /Listening for NAT-PMP/i);
   }
 }
 
@@ -185,14 +194,26 @@ interface Router {
   readonly kind: NatKind;
   readonly via: string;
   readonly folder: string;
+  /** It maps ports, and knows neither NAT-PMP nor PCP. */
+  readonly upnpAlone?: boolean;
 }
 
-function portMapperSettings(outside: string, inside: string, lan: number): string {
+export interface MappedSite {
+  readonly station: Station;
+  readonly router: Host;
+}
+
+function portMapperSettings(
+  outside: string,
+  inside: string,
+  lan: number,
+  upnpAlone: boolean,
+): string {
   return [
     'ext_ifname=eth0',
     `ext_ip=${outside}`,
     `listening_ip=${inside}`,
-    'enable_natpmp=yes',
+    `enable_natpmp=${upnpAlone ? 'no' : 'yes'}`,
     'enable_upnp=yes',
     'secure_mode=yes',
     'port=5000',

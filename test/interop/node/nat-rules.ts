@@ -86,6 +86,15 @@ export const RULES: Readonly<Record<NatKind, (facts: RouterFacts) => string>> = 
   hairpin: (facts) => table(facts, hairpin(facts)),
 };
 
+/** What is sent out by UDP has this address and any port, before all other rules: a hard NAT of two addresses. */
+export const leavingAs = (address: string): string => `
+    table inet lab-address {
+      chain leaving {
+        type nat hook postrouting priority srcnat - 2
+        oifname "eth0" meta l4proto udp snat ip to ${address} random,fully-random
+      }
+    }`;
+
 /** @param first a rule for what leaves, before all the rest is masqueraded */
 function table({ outside }: RouterFacts, chains = '', first = ''): string {
   return `

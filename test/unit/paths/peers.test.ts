@@ -200,7 +200,7 @@ t.test('paths: nothing happens after close', async (t) => {
   const other = new Other(stand);
   stand.paths.setPeers([other.peer(THERE)]);
   stand.paths.wanted(other.nodeKey);
-  stand.paths.close();
+  await stand.paths.close();
   const before = stand.udp.length;
   stand.paths.wanted(other.nodeKey);
   stand.paths.linkChanged();

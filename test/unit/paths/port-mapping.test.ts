@@ -77,7 +77,7 @@ t.test('port-mapping: a PCP gateway gives a port, which is renewed and given bac
   t.equal(stand.gatewayed.length, asked, 'asked no more');
   await stand.live(110_000);
   t.ok(stand.gatewayed.length > asked, 'renewed after half of two hours');
-  stand.paths.close();
+  await stand.paths.close();
   const last = must(stand.gatewayed.at(-1)).datagram;
   t.equal(hex(last.subarray(0, 8)), '0201000000000000', 'given back');
 });
@@ -90,6 +90,14 @@ t.test('port-mapping: NAT-PMP needs both of its answers', async (t) => {
   stand.paths.onGateway(fromHex('0080000000000001cb007132'), GATEWAY);
   stand.paths.onGateway(map, GATEWAY);
   t.same(mapped(stand), ['203.0.113.50:49152']);
+  stand.paths.onGateway(pcpAnswer(stand, '203.0.113.50', 49_152), GATEWAY);
+  const asked = stand.gatewayed.length;
+  await stand.paths.close();
+  t.same(
+    stand.gatewayed.slice(asked).map(({ datagram }) => hex(datagram.subarray(0, 8))),
+    ['0201000000000000', '00010000a2a90000'],
+    'given back by both, since either may own it',
+  );
 });
 
 t.test('port-mapping: no foreign mapping, whatever a gateway or its neighbour says', async (t) => {
@@ -119,5 +127,6 @@ t.test('port-mapping: no foreign mapping, whatever a gateway or its neighbour sa
 t.test('port-mapping: a silent gateway is asked five times and left alone', async (t) => {
   const stand = behindGateway();
   await stand.live(60_000);
-  t.equal(stand.gatewayed.length, 15, 'five tries of three datagrams');
+  const asked = stand.gatewayed.filter(({ to }) => to === '192.168.1.1:5351');
+  t.equal(asked.length, 15, 'five tries of three datagrams');
 });

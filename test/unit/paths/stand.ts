@@ -11,7 +11,13 @@ import { boxKey } from '../../../src/crypto/box.ts';
 import type { OwnKey } from '../../../src/crypto/x25519.ts';
 import { ownKey, peerKey } from '../../../src/crypto/x25519.ts';
 import { Paths } from '../../../src/node/paths/paths.ts';
-import type { OwnEndpoint, PathPeer, Way } from '../../../src/node/paths/ports.ts';
+import type {
+  GatewayAnswer,
+  GatewayRequest,
+  OwnEndpoint,
+  PathPeer,
+  Way,
+} from '../../../src/node/paths/ports.ts';
 import type { DiscoMessage } from '../../../src/protocol/disco/messages.ts';
 import { isDisco, openDisco, sealDisco } from '../../../src/protocol/disco/messages.ts';
 import type { DERPMap, NetInfo } from '../../../src/protocol/tailcfg/types.ts';
@@ -27,6 +33,10 @@ export interface Sent {
   readonly datagram: Uint8Array;
 }
 
+export interface Asked extends GatewayRequest {
+  readonly to: string;
+}
+
 export class Stand {
   readonly clock: Clock = new Clock();
   readonly random: Seeded = seeded(11);
@@ -35,6 +45,7 @@ export class Stand {
   readonly udp: Sent[] = [];
   readonly relayed: Sent[] = [];
   readonly gatewayed: Sent[] = [];
+  readonly asked: Asked[] = [];
   readonly ways: Map<string, Way> = new Map();
   readonly restarted: string[] = [];
   readonly preferred: number[] = [];
@@ -43,6 +54,8 @@ export class Stand {
   traffic: { sent: Millis; received: Millis } = { sent: millis(0), received: millis(0) };
   local: Endpoint[] = [at('192.168.1.10:41641')];
   gateway: Uint8Array | undefined;
+  /** What the gateway says by HTTP; undefined: nothing, until nobody listens any more. */
+  page: (asked: Asked) => GatewayAnswer | undefined = () => undefined;
   /** What a relay takes by HTTPS; undefined: it does not answer. */
   https: (region: number) => number | undefined = () => undefined;
   readonly paths: Paths;
@@ -67,6 +80,7 @@ export class Stand {
       {
         sendUdp: into(this.udp),
         sendGateway: into(this.gatewayed),
+        askGateway: (to, request, signal) => this.#ask(to, request, signal),
         sendRelay: (region, peer, datagram) => {
           this.relayed.push({ to: `${region} ${keyText(peer)}`, datagram });
           return true;
@@ -89,6 +103,16 @@ export class Stand {
       this.disco,
     );
     this.paths.setIdentity(this.nodeKey);
+  }
+
+  async #ask(to: Endpoint, request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
+    const asked = { to: formatEndpoint(to), ...request };
+    this.asked.push(asked);
+    const answer = this.page(asked);
+    if (answer !== undefined) return answer;
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal.addEventListener('abort', () => reject(new Error('stopped')));
+    return promise;
   }
 
   /** Lives on for so long; promises settle before and after. */
