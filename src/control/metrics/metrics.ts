@@ -1,9 +1,9 @@
 /**
  * What a monitoring system reads of the server, in the Prometheus text format. Values are taken from the rooms
- * at each scrape; nothing is counted here.
+ * at each scrape; nothing is counted here. The library is loaded for the first: most boxes are never asked.
  */
 
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 
 /** Values by label value; one under an empty label value has no label. */
 export type Values = Readonly<Record<string, number>>;
@@ -23,12 +23,26 @@ export interface Metric {
 export type Exposition = () => Promise<{ readonly contentType: string; readonly text: string }>;
 
 export function exposition(metrics: readonly Metric[]): Exposition {
-  const registry = new Registry();
-  for (const metric of metrics) register(registry, metric);
-  return async () => ({ contentType: registry.contentType, text: await registry.metrics() });
+  let made: Promise<Registry> | undefined;
+  return async () => {
+    made ??= registryOf(metrics);
+    const registry = await made;
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  };
 }
 
-function register(registry: Registry, { name, help, type, label, read }: Metric): void {
+async function registryOf(metrics: readonly Metric[]): Promise<Registry> {
+  const library = await import('prom-client');
+  const registry = new library.Registry();
+  for (const metric of metrics) register(library, registry, metric);
+  return registry;
+}
+
+function register(
+  { Counter, Gauge }: typeof import('prom-client'),
+  registry: Registry,
+  { name, help, type, label, read }: Metric,
+): void {
   const labelNames = label === undefined ? [] : [label];
   const common = { name: `postern_${name}`, help, labelNames, registers: [registry] };
   const fill = async (put: (labels: Record<string, string>, value: number) => void) => {
