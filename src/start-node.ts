@@ -15,7 +15,6 @@ import type { Millis } from './base/time.ts';
 import { after, millis } from './base/time.ts';
 import { serveWatchersOrSay } from './control/metrics/server.ts';
 import { ownKey } from './crypto/x25519.ts';
-import type { Native } from './linux/ffi.ts';
 import { watchNetwork } from './linux/network-watch.ts';
 import { peerCredentials } from './linux/peer-credentials.ts';
 import { serviceManager } from './linux/sd-notify.ts';
@@ -35,6 +34,7 @@ import { rehearseContact } from './node-rehearsal.ts';
 import { discoSecret, keepDisco, openState } from './node-state.ts';
 import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
+import { watchOf } from './node-watch.ts';
 import { watchersAt } from './node-watchers.ts';
 import { NodeWires } from './node-wires.ts';
 import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
@@ -243,11 +243,6 @@ async function openTunnel(
   }
   return started;
 }
-
-const watchOf =
-  (native: Native, env: Env) =>
-  (onChange: Parameters<typeof watchNetwork>[2]): (() => void) =>
-    watchNetwork(native, env, onChange).close;
 
 function readSystemFile(path: string): string | undefined {
   try {

@@ -63,8 +63,17 @@ export const SOCKET = {
   POLLOUT: 4,
 } as const;
 
+/** Of the packet filter's own netlink family. */
+export const NFTABLES = {
+  NFNLGRP_NFTABLES: 7,
+  NFNL_SUBSYS_NFTABLES: 10,
+  NFT_MSG_NEWTABLE: 0,
+  NFT_MSG_DELRULE: 8,
+} as const;
+
 export const NETLINK = {
   NETLINK_ROUTE: 0,
+  NETLINK_NETFILTER: 12,
   RTMGRP_LINK: 1,
   RTMGRP_IPV4_IFADDR: 0x10,
   RTMGRP_IPV4_ROUTE: 0x40,

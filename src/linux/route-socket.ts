@@ -37,10 +37,10 @@ export class RouteSocket {
   /** The kernel dropped messages before those of the last `receive`. */
   overrun = false;
 
-  /** @param groups whose changes are told, a mask of RTMGRP_… */
-  constructor(native: Native, groups: number) {
+  /** @param groups whose changes are told, a mask of RTMGRP_…; @param protocol another netlink family than routes */
+  constructor(native: Native, groups: number, protocol: number = NETLINK.NETLINK_ROUTE) {
     const type = SOCKET.SOCK_RAW | SOCKET.SOCK_CLOEXEC | SOCKET.SOCK_NONBLOCK;
-    const fd = native.socket(SOCKET.AF_NETLINK, type, NETLINK.NETLINK_ROUTE);
+    const fd = native.socket(SOCKET.AF_NETLINK, type, protocol);
     this.#native = native;
     this.#file = new Descriptor(native, checked('open a netlink socket', fd));
     this.#request = block(native, REQUEST_BYTES + STRUCT.sockaddr_nl.bytes);

@@ -25,6 +25,8 @@ const HEADERS = [
   'linux/virtio_net.h',
   'linux/netlink.h',
   'linux/rtnetlink.h',
+  'linux/netfilter/nfnetlink.h',
+  'linux/netfilter/nf_tables.h',
 ];
 
 /** Younger than the headers of Debian 12; any other name must be known to the compiler. */

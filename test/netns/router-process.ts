@@ -4,22 +4,23 @@
  *     node router-process.ts INTERFACE FOLDER SETTING.json
  *
  * It recovers, applies the setting, says `applied`, and again after SIGHUP reads the file anew; SIGTERM closes it.
- * Changes of the network it hears from `ip monitor`.
  */
 
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Env } from '../../src/base/env.ts';
 import { parseIp } from '../../src/base/ip.ts';
 import { lineLog } from '../../src/base/log.ts';
 import type { Prefix } from '../../src/base/prefix.ts';
 import { parsePrefix } from '../../src/base/prefix.ts';
 import { millis, unixMillis } from '../../src/base/time.ts';
+import { loadNative } from '../../src/linux/ffi.ts';
 import { networkSystem } from '../../src/linux/network-system.ts';
 import { OWN_MARK } from '../../src/node/router/constants.ts';
 import type { RouterPorts } from '../../src/node/router/ports.ts';
 import { Router } from '../../src/node/router/router.ts';
 import type { RouterSetting } from '../../src/node/router/setting.ts';
+import { watchOf } from '../../src/node-watch.ts';
 import { must } from '../must.ts';
 
 /** The setting in words. */
@@ -34,23 +35,21 @@ export interface SettingText {
 
 const [device = '', folder = '', file = ''] = process.argv.slice(2);
 
+const env: Env = {
+  now: () => millis(performance.now()),
+  wall: () => unixMillis(Date.now()),
+  random: (bytes) => new Uint8Array(randomBytes(bytes)),
+  setTimer: (at, action) => {
+    const timer = setTimeout(action, Math.max(0, at - performance.now()));
+    return () => clearTimeout(timer);
+  },
+  log: lineLog((line) => process.stdout.write(line), 'debug'),
+};
+
 const ports: RouterPorts = {
   ...networkSystem(process.pid),
-  env: {
-    now: () => millis(performance.now()),
-    wall: () => unixMillis(Date.now()),
-    random: (bytes) => new Uint8Array(randomBytes(bytes)),
-    setTimer: (at, action) => {
-      const timer = setTimeout(action, Math.max(0, at - performance.now()));
-      return () => clearTimeout(timer);
-    },
-    log: lineLog((line) => process.stdout.write(line), 'debug'),
-  },
-  watch: (onChange) => {
-    const monitor = spawn('ip', ['monitor', 'link', 'address', 'route', 'rule']);
-    monitor.stdout.on('data', () => onChange('rule'));
-    return () => monitor.kill();
-  },
+  env,
+  watch: watchOf(loadNative(), env),
 };
 
 const prefix = (text: string): Prefix => must(parsePrefix(text), text);

@@ -89,8 +89,8 @@ export interface ProcessPort {
   isAlive(id: string): boolean;
 }
 
-/** What of the network has changed (linux/network-watch.ts). */
-export type NetworkChange = 'link' | 'address' | 'route' | 'rule';
+/** What of the network has changed (linux/network-watch.ts), or of packet filters (linux/filter-watch.ts). */
+export type NetworkChange = 'link' | 'address' | 'route' | 'rule' | 'filter';
 
 export interface RouterPorts {
   readonly env: Env;

@@ -5,21 +5,21 @@
  *                          (ruleset.ts)    (switches.ts)              (routes.ts)
  *
  *     set      the difference between what is wanted and what is there; nothing for the setting of before
- *     check    the same after somebody else's change, and each minute
+ *     check    the same after somebody else's change, and now and then
  *     close    all of it backwards (undo.ts); after a SIGKILL `recover` does it, at the next start
  *
  * One at a time, in the order of the calls. A part that fails is a health item and does not keep the others from
  * their work; `set` then rejects, and the next check tries again.
  *
- * The kernel tells of links, addresses, routes and rules (`watch`), not of filter tables: a table that another
- * program has flushed is missed for a minute at most, or until the next such event.
+ * The kernel tells of what others change (`watch`). Its word may be lost, so all is looked at every ten minutes
+ * too, and each minute as long as a part fails.
  */
 
 import { BugError, ConfigError } from '../../base/errors.ts';
 import type { HealthItem } from '../../base/health.ts';
 import { Health } from '../../base/health.ts';
 import type { Millis } from '../../base/time.ts';
-import { after, millis, seconds } from '../../base/time.ts';
+import { after, millis, NEVER, seconds } from '../../base/time.ts';
 import { Applied } from './applied.ts';
 import { NFT_TABLE } from './constants.ts';
 import { Notes } from './notes.ts';
@@ -42,9 +42,10 @@ export interface RouterOptions {
 /** Several changes come at once, as when a cable is plugged in. */
 const SETTLE: Millis = millis(100);
 const BETWEEN_CHECKS: Millis = seconds(1);
-const SLOW_CHECK: Millis = seconds(60);
-/** The kernel's events may be lost, so that now and then all is looked at. */
-const FULL_EVERY = 10;
+/** Some programs change rules of theirs all the time, and a look costs programs run. */
+const BETWEEN_FILTER_CHECKS: Millis = seconds(5);
+const TRY_AGAIN: Millis = seconds(60);
+const LOOK_EVERY = 10;
 
 export class Router {
   readonly #ports: RouterPorts;
@@ -59,6 +60,7 @@ export class Router {
   #unwatch: (() => void) | undefined;
   #cancelSlow: () => void = () => {};
   #cancelSoon: (() => void) | undefined;
+  #soonAt: Millis = NEVER;
   #lastCheck: Millis = millis(Number.NEGATIVE_INFINITY);
   #slowChecks = 0;
   #closed = false;
@@ -168,23 +170,28 @@ export class Router {
 
   #lookLater(): void {
     const { env } = this.#ports;
-    this.#cancelSlow = env.setTimer(after(env.now(), SLOW_CHECK), () => {
-      const full = ++this.#slowChecks % FULL_EVERY === 0;
+    this.#cancelSlow = env.setTimer(after(env.now(), TRY_AGAIN), () => {
+      const due = ++this.#slowChecks % LOOK_EVERY === 0 || this.#done === undefined;
       // Health says what failed.
-      this.check(full ? 'all' : 'filter').catch(() => {});
+      if (due) this.check().catch(() => {});
       this.#lookLater();
     });
   }
 
   #changed(kind: NetworkChange): void {
     const { env } = this.#ports;
-    if (this.#cancelSoon !== undefined || this.#closed) return;
-    env.log.debug('router: the network has changed', { kind });
+    if (this.#closed) return;
     const soon = after(env.now(), SETTLE);
-    const pause = this.#repairs.pause ?? BETWEEN_CHECKS;
+    const between = kind === 'filter' ? BETWEEN_FILTER_CHECKS : BETWEEN_CHECKS;
+    const pause = this.#repairs.pause ?? between;
     const at = millis(Math.max(soon, after(this.#lastCheck, pause)));
+    if (at >= this.#soonAt) return;
+    env.log.debug('router: the network has changed', { kind });
+    this.#cancelSoon?.();
+    this.#soonAt = at;
     this.#cancelSoon = env.setTimer(at, () => {
       this.#cancelSoon = undefined;
+      this.#soonAt = NEVER;
       this.check().catch(() => {});
     });
   }
