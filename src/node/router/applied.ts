@@ -63,14 +63,13 @@ export class Applied {
   }
 
   /**
-   * @param scope `filter`: what the kernel does not tell of, the rest is believed to stand
    * @returns parts that were not as the last call had left them
    * @throws the first error, after all parts have been tried
    */
-  async apply(wanted: RouterSetting, scope: 'all' | 'filter'): Promise<string[]> {
+  async apply(wanted: RouterSetting): Promise<string[]> {
     const changed: string[] = [];
     this.#failure = undefined;
-    if (scope === 'all') await this.#part('routes', () => this.#lookAround());
+    await this.#part('routes', () => this.#lookAround());
     const setting = ofFamilies(wanted, this.#around.families);
     const missing = await this.#prepare(setting);
     await this.#part('filter', async () => {
@@ -78,11 +77,9 @@ export class Applied {
       await lookAtForeignFilter(setting, this.#ports.nft, this.#options);
     });
     await this.#part('switches', () => this.#setSwitches(setting, missing));
-    if (scope === 'all') {
-      await this.#part('addresses', () => this.#addresses(setting, changed));
-      if (this.#noted?.routing)
-        await this.#part('routes', () => this.#routing.apply(setting, this.#around, changed));
-    }
+    await this.#part('addresses', () => this.#addresses(setting, changed));
+    if (this.#noted?.routing)
+      await this.#part('routes', () => this.#routing.apply(setting, this.#around, changed));
     this.#setting = setting;
     if (this.#failure !== undefined) throw this.#failure;
     return changed;

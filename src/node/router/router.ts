@@ -109,19 +109,19 @@ export class Router {
       if (this.#done !== undefined && sameSetting(this.#done, setting)) return;
       this.#done = undefined;
       await this.#refuseSecond(setting);
-      await this.#applied.apply(setting, 'all');
+      await this.#applied.apply(setting);
       this.#done = setting;
     });
   }
 
   /** Repairs what is no longer as it was set. @throws as `set` */
-  check(scope: 'all' | 'filter' = 'all'): Promise<void> {
+  check(): Promise<void> {
     return this.#next(async () => {
       const setting = this.#setting;
       if (setting === undefined || this.#closed) return;
       this.#lastCheck = this.#ports.env.now();
       const again = this.#done !== undefined;
-      const changed = await this.#applied.apply(setting, scope);
+      const changed = await this.#applied.apply(setting);
       if (again) this.#repairs.count(changed);
       this.#done = setting;
     });
