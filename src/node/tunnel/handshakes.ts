@@ -17,7 +17,7 @@ import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
 import type { OwnKey } from '../../crypto/x25519.ts';
 import { ownKey, peerKey } from '../../crypto/x25519.ts';
-import { REJECT_AFTER_TIME } from '../../protocol/wireguard/constants.ts';
+import { REJECT_AFTER_TIME, REKEY_TIMEOUT } from '../../protocol/wireguard/constants.ts';
 import { CookieChecker } from '../../protocol/wireguard/cookie.ts';
 import { classify, readCookieReply } from '../../protocol/wireguard/messages.ts';
 import { staticSecret } from '../../protocol/wireguard/noise.ts';
@@ -31,6 +31,9 @@ import type { TimestampStore } from './ports.ts';
 import { Responder } from './responder.ts';
 import type { Ways } from './ways.ts';
 
+/** So long after a change of our key a peer may not have heard of it, and drops what we begin without a word. */
+const KEY_NEW: Millis = seconds(5);
+const RETRY_WITH_NEW_KEY: Millis = millis(500);
 /** After the last sign of load, cookies are asked for this much longer. */
 const LOAD_LINGERS: Millis = seconds(1);
 
@@ -65,6 +68,7 @@ export class Handshakes {
   readonly #limit = new RateLimit();
   #identity: Identity | null = null;
   #loadUntil: Millis = millis(0);
+  #keyNewUntil: Millis = millis(0);
 
   /** What happened, by outcome. */
   readonly counts: Map<string, number> = new Map();
@@ -76,7 +80,7 @@ export class Handshakes {
       count: (outcome) => this.#count(outcome),
       tell: (event, peer) => this.#tell(event, peer),
     };
-    this.#initiator = new Initiator(env, ports, outcomes);
+    this.#initiator = new Initiator(env, ports, outcomes, () => this.#retryPause());
     this.#responder = new Responder(env, ports, outcomes);
   }
 
@@ -97,12 +101,18 @@ export class Handshakes {
     const before = this.#identity?.privateKey ?? null;
     if (privateKey === null ? before === null : before?.equals(privateKey) === true) return false;
     before?.wipe();
+    if (before !== null && this.#ports.ways.keysToldLater)
+      this.#keyNewUntil = after(this.#env.now(), KEY_NEW);
     this.#identity = null;
     if (privateKey === null) return true;
     const own = ownKey(privateKey.expose());
     const checker = new CookieChecker(own.publicKey, (length) => this.#env.random(length));
     this.#identity = { privateKey, own, checker };
     return true;
+  }
+
+  #retryPause(): Millis {
+    return this.#env.now() < this.#keyNewUntil ? RETRY_WITH_NEW_KEY : REKEY_TIMEOUT;
   }
 
   /** What is computed once for a peer under the present private key. */

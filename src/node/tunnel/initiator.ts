@@ -3,7 +3,7 @@
  *
  *     idle --initiate--> waiting for the response --response--> current keypair
  *                          |  ^                |
- *                          |  +-- retry, 5 s --+
+ *                          |  +-- retry, 5 s --+          with a key that is new to our peers: 0.5 s
  *                          +-- given up after 90 s, or abandoned
  *
  * Each retry is a new initiation under a new index; a late response to the one before names nothing.
@@ -17,7 +17,7 @@ import type { Env } from '../../base/env.ts';
 import { KEY_BYTES } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis } from '../../base/time.ts';
-import { MAX_JITTER, REKEY_AFTER_TIME, REKEY_TIMEOUT } from '../../protocol/wireguard/constants.ts';
+import { MAX_JITTER, REKEY_AFTER_TIME } from '../../protocol/wireguard/constants.ts';
 import { readResponse } from '../../protocol/wireguard/messages.ts';
 import { consumeResponse, createInitiation } from '../../protocol/wireguard/noise.ts';
 import { Tai64nClock } from '../../protocol/wireguard/tai64n.ts';
@@ -29,14 +29,16 @@ export class Initiator {
   readonly #env: Env;
   readonly #ports: HandshakePorts;
   readonly #outcomes: Outcomes;
+  readonly #retryPause: () => Millis;
   readonly #timestamps: Tai64nClock;
   /** Handshakes under way, by own index. */
   readonly #pending = new Map<number, Peer>();
   /** Peers whose initiation waits for a stored bound, and when their handshake began. */
   readonly #unstamped = new Map<Peer, Millis>();
 
-  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes) {
+  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes, retryPause: () => Millis) {
     this.#env = env;
+    this.#retryPause = retryPause;
     this.#ports = ports;
     this.#outcomes = outcomes;
     this.#timestamps = new Tai64nClock(ports.timestamps.bound);
@@ -136,7 +138,7 @@ export class Initiator {
       this.#pending.delete(peer.handshake.ownIndex);
     }
     peer.jitter = this.#jitter();
-    const retryAt = after(now, after(REKEY_TIMEOUT, peer.jitter));
+    const retryAt = after(now, after(this.#retryPause(), peer.jitter));
     peer.handshake = { initiation, keypair, ownIndex, startedAt, lastInitiationAt: now, retryAt };
     this.#pending.set(ownIndex, peer);
     peer.cookies.addMacs(initiation.message, now);

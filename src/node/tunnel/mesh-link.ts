@@ -52,6 +52,7 @@ interface Parts {
 }
 
 export class MeshLink implements Ways {
+  readonly keysToldLater = true;
   readonly #parts: Parts;
   readonly #out: RelayRing;
   readonly #in: RelayRing;

@@ -13,6 +13,8 @@ import type { Peer } from './peer.ts';
 export type SendTo = (sockaddr: Uint8Array, datagram: Uint8Array) => void;
 
 export interface Ways {
+  /** Peers hear of a new key of ours from a server, a moment after we have it. */
+  readonly keysToldLater: boolean;
   /** False where there is nowhere to send to. */
   canReach(peer: Peer): boolean;
   /** Sends an initiation of ours. */
@@ -24,6 +26,7 @@ export interface Ways {
 }
 
 export class RoamingWays implements Ways {
+  readonly keysToldLater = false;
   readonly #active: ActivePeers;
   readonly #send: SendTo;
 

@@ -31,7 +31,7 @@ export interface HandshakeFacts {
   /** When the first of its initiations was sent. */
   readonly startedAt: Millis;
   readonly lastInitiationAt: Millis;
-  /** `lastInitiationAt`, REKEY_TIMEOUT and some jitter later. */
+  /** `lastInitiationAt`, REKEY_TIMEOUT and some jitter later; less with a key that peers may not know yet. */
   readonly retryAt: Millis;
 }
 

@@ -70,8 +70,10 @@ nodeTest(
     await Promise.all([mesh.serve(device), mesh.serve(b.host)]);
     await b.cli(['lan', 'add', 'nas', DEVICE]);
     await b.cli(['lan', 'share', 'nas']);
-    const address = await until('it has an address', async () => (await deviceOf(b)).meshAddress);
-    const to = must(address);
+    const to = await until(
+      'it has an address',
+      async () => (await deviceOf(b)).meshAddress ?? false,
+    );
     await until('bob is told', () => routesTo(stranger, b, to), TOLD_MS);
     await until('he reaches it', async () => (await mesh.talk(stranger.host, to)) === 'whole');
     t.not(await mesh.talk(stranger.host, await b.ip4()), 'whole', 'but not the node itself');
