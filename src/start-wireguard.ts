@@ -23,7 +23,6 @@ import { LinkNetwork } from './linux/link-network.ts';
 import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
 import { linkInfo, watchLink } from './linux/netlink.ts';
 import { networkSystem } from './linux/network-system.ts';
-import { watchNetwork } from './linux/network-watch.ts';
 import type { TunDevice } from './linux/tun.ts';
 import { openTun } from './linux/tun.ts';
 import { openUdp } from './linux/udp-sockets.ts';
@@ -38,6 +37,7 @@ import type { Gso } from './node/tunnel/tunnel-health.ts';
 import { TunnelHealth } from './node/tunnel/tunnel-health.ts';
 import type { InterfaceReport } from './protocol/localapi/status.ts';
 import { recoverLan, withLan } from './route-lan.ts';
+import { watchOf } from './routing-watch.ts';
 import { fullSuperPacket } from './super-packet-size.ts';
 import { timestampStore } from './timestamp-store.ts';
 import type { RunningTunnel, StartTunnel, TunnelSetup } from './wireguard.ts';
@@ -71,10 +71,7 @@ export const startWireguard = (ports: StartPorts): StartTunnel => {
     if (setup.routeLan.length === 0) return tunnel;
     return withLan(tunnel, setup, {
       ...system,
-      watch: (onChange) => {
-        const watch = watchNetwork(native, env, onChange);
-        return () => watch.close();
-      },
+      watch: watchOf(native, env),
       mtuBytes: () => linkInfo(native, setup.name)?.mtuBytes,
     });
   };

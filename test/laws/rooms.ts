@@ -129,7 +129,7 @@ export const JOINERS: readonly { readonly file: string; readonly why: string }[]
   { file: 'carried-native.ts', why: 'where its functions come from' },
   { file: 'start-node.ts', why: "main's part that joins the rooms of a node" },
   { file: 'node-system.ts', why: 'the system as those rooms need it' },
-  { file: 'node-watch.ts', why: 'what the kernel tells of it' },
+  { file: 'routing-watch.ts', why: 'what the kernel tells of it' },
   { file: 'start-wireguard.ts', why: "main's part that joins the parts of a tunnel" },
   { file: 'node/dataplane/worker.ts', why: "a worker's entry is the main of its thread" },
 ];

@@ -119,6 +119,20 @@ labTest(
   },
 );
 
+labTest('route-lan: what another program flushes comes back', options, async (t, lab) => {
+  const { a, box, iface, startBox } = await makeWorld(lab);
+  const child = await startBox('--route-lan', '192.168.8.0/24');
+  await until('cam answers', () => pings(a, '192.168.8.20'));
+  await box.nft('flush ruleset');
+  const table = ['nft', 'list', 'table', 'inet', `postern-${iface}`];
+  const isThere = async (): Promise<boolean> => (await box.run(table, { check: false })).code === 0;
+  t.notOk(await isThere());
+  // Filters are looked at every five seconds at most.
+  await until('its table is back', isThere, 12_000);
+  t.ok(await pings(a, '192.168.8.20'), 'and works');
+  await child.stop();
+});
+
 labTest('route-lan: the start after a SIGKILL puts everything back', options, async (t, lab) => {
   const { a, box, startBox } = await makeWorld(lab);
   const before = await stateOf(box);

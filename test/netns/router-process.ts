@@ -20,7 +20,7 @@ import { OWN_MARK } from '../../src/node/router/constants.ts';
 import type { RouterPorts } from '../../src/node/router/ports.ts';
 import { Router } from '../../src/node/router/router.ts';
 import type { RouterSetting } from '../../src/node/router/setting.ts';
-import { watchOf } from '../../src/node-watch.ts';
+import { watchOf } from '../../src/routing-watch.ts';
 import { must } from '../must.ts';
 
 /** The setting in words. */

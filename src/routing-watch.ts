@@ -26,7 +26,7 @@ export function watchOf(
       const filter = watchFilter(native, changed);
       ends.defer(() => filter.close());
     } catch (error) {
-      env.log.debug('node: the kernel does not tell of packet filters', {
+      env.log.debug('router: the kernel does not tell of packet filters', {
         reason: (error as Error).message,
       });
       ends.defer(everyMinute(env, changed));
