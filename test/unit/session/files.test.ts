@@ -54,7 +54,8 @@ t.test('cache: after a reboot without a server everything is as it was, at once'
   const board = await joined(t, network, authKey);
   await joined(t, network, authKey, { seed: 300, hostname: 'cam' });
   const { time } = network;
-  await time.until('cam', () => board.session.netmap.peers.size === 1);
+  const online = (): boolean => [...board.session.netmap.peers.values()].some((p) => p.Online);
+  await time.until('cam, and that it is online', online);
   const { netmap } = board.session;
   await board.session.close();
   const again = new Board(t, time, { folder: board.folder, seed: 301 });
