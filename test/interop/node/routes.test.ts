@@ -11,7 +11,7 @@ const DEVICE = '192.168.67.10';
 const OUTSIDE = '198.51.100.10';
 const HOP = '203.0.113.10';
 const EXITS = ['0.0.0.0/0', '::/0'] as const;
-/** headscale tells a router of its own approved route two seconds after the others, and a conversation in vain takes five. */
+/** headscale tells a router of its own route two seconds after the others; a conversation in vain takes five. */
 const [REACHED_MS, CHANGED_MS] = UNDER_TEST === 'headscale' ? [15_000, 15_000] : [5000, 10_000];
 
 nodeTest(
