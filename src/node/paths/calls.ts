@@ -23,8 +23,6 @@ const WAITS: Millis = millis(500);
 const STUN_FRESH: Millis = seconds(27);
 /** The newest; the peer pings each of them once more. */
 const MAX_FORMER = 4;
-/** Longer than a trust, for the relay may have to be dialled first. */
-const FORMER_COUNTS: Millis = seconds(15);
 
 export class Calls {
   readonly #env: Env;
@@ -66,7 +64,6 @@ export class Calls {
     for (const one of [use.seenFrom, ...mapped.map(({ endpoint }) => endpoint), ...use.former])
       if (one !== undefined && !former.some((other) => sameEndpoint(one, other))) former.push(one);
     use.former = former.slice(0, MAX_FORMER);
-    use.formerUntil = after(this.#env.now(), FORMER_COUNTS);
   }
 
   remove(entry: PeerEntry): void {
@@ -80,9 +77,7 @@ export class Calls {
   #now(entry: PeerEntry, use: PeerUse): void {
     const region = relayOf(entry);
     const endpoints = this.#facts.endpoints.map(({ endpoint }) => endpoint);
-    const now = this.#env.now();
-    if (now >= use.formerUntil) use.former = [];
     if (use.former.length > 0) this.#talk.call(entry, region, use.former);
-    use.path.calling(this.#talk.call(entry, region, endpoints), now);
+    use.path.calling(this.#talk.call(entry, region, endpoints), this.#env.now());
   }
 }
