@@ -177,9 +177,10 @@ export class MeshNode {
     if (key === undefined || key.expose() === this.#ownKeyOf) return;
     this.#ownKeyOf = key.expose();
     const { tunnel, paths, relays } = this.rooms;
-    tunnel.configure({ privateKey: key, peers: [] });
     paths.setIdentity(publicOf(key));
     relays.setIdentity(key);
+    // It calls those whom we talked with, under the new names.
+    tunnel.configure({ privateKey: key, peers: [] });
   }
 
   /** @param changed undefined: anything may have */

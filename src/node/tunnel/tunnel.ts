@@ -215,8 +215,11 @@ export class Tunnel implements ConfigurableInterface {
         this.#remove(peer);
         continue;
       }
+      const talked = this.#handshakes.facts(peer).hasKeypair;
       this.#handshakes.prepare(peer);
       this.#dropKeypairs(peer);
+      // What it has to say may wait for us: it cannot ask for our new key before it is told of it.
+      if (talked && this.mesh !== null) this.#initiate(peer);
     }
   }
 

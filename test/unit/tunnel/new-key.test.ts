@@ -4,13 +4,54 @@ import { parseEndpoint } from '../../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic } from '../../../src/base/keys.ts';
 import { lineLog } from '../../../src/base/log.ts';
 import { millis, unixMillis } from '../../../src/base/time.ts';
+import { ownKey } from '../../../src/crypto/x25519.ts';
 import { createArena } from '../../../src/node/dataplane/arena.ts';
+import type { MeshPort } from '../../../src/node/tunnel/ports.ts';
 import { Tunnel } from '../../../src/node/tunnel/tunnel.ts';
 import { must } from '../../must.ts';
+import type { Seeded } from '../../seeded.ts';
 import { seeded } from '../../seeded.ts';
 import { Clock } from '../../sim/clock.ts';
 
 const THERE: Endpoint = must(parseEndpoint('192.0.2.7:41641'));
+
+/** A tunnel of a mesh without a data plane: its main thread's part. */
+function meshTunnel(clock: Clock, random: Seeded, port: Partial<MeshPort>): Tunnel {
+  return new Tunnel(
+    {
+      now: () => clock.now(),
+      wall: () => unixMillis(clock.now()),
+      random: (length) => random.bytes(length),
+      setTimer: (at, action) => clock.setTimer(at, action),
+      log: lineLog(() => {}, 'error'),
+    },
+    {
+      arena: createArena({ activePeers: 4, flows: 64, rules: 64 }),
+      link: { send: () => {} },
+      sockets: {
+        open: () => ({
+          port: 41641,
+          udp4: 1,
+          udp6: -1,
+          gso: true,
+          sendTo: () => {},
+          setMark: () => {},
+          close: () => {},
+        }),
+      },
+      timestamps: { bound: undefined, extend: (_, done) => done(true) },
+      mesh: {
+        send: () => {},
+        relay: () => {},
+        relayEnd: () => {},
+        wanted: () => {},
+        foreign: () => false,
+        inner: () => {},
+        ...port,
+      },
+    },
+  );
+}
 
 t.test(
   'new key: peers may not know it yet, so it is tried again after half a second',
@@ -19,39 +60,7 @@ t.test(
     clock.runTo(1000);
     const random = seeded(3);
     const sent: number[] = [];
-    const tunnel = new Tunnel(
-      {
-        now: () => clock.now(),
-        wall: () => unixMillis(clock.now()),
-        random: (length) => random.bytes(length),
-        setTimer: (at, action) => clock.setTimer(at, action),
-        log: lineLog(() => {}, 'error'),
-      },
-      {
-        arena: createArena({ activePeers: 4, flows: 64, rules: 64 }),
-        link: { send: () => {} },
-        sockets: {
-          open: () => ({
-            port: 41641,
-            udp4: 1,
-            udp6: -1,
-            gso: true,
-            sendTo: () => {},
-            setMark: () => {},
-            close: () => {},
-          }),
-        },
-        timestamps: { bound: undefined, extend: (_, done) => done(true) },
-        mesh: {
-          send: () => void sent.push(clock.now()),
-          relay: () => {},
-          relayEnd: () => {},
-          wanted: () => {},
-          foreign: () => false,
-          inner: () => {},
-        },
-      },
-    );
+    const tunnel = meshTunnel(clock, random, { send: () => void sent.push(clock.now()) });
     const peer = nodePublic(random.bytes(32));
     tunnel.configure({
       privateKey: new NodePrivate(random.bytes(32)),
@@ -87,3 +96,52 @@ t.test(
     tunnel.close();
   },
 );
+
+t.test('new key: whoever we talked with is called with it at once, and nobody else', async (t) => {
+  const clock = new Clock();
+  clock.runTo(1000);
+  const random = seeded(5);
+  const keys = Array.from({ length: 3 }, () => new NodePrivate(random.bytes(32)));
+  const [ourOld, ourNew, theirs] = keys as [NodePrivate, NodePrivate, NodePrivate];
+  const publicOf = (key: NodePrivate) => nodePublic(ownKey(key.expose()).publicKey);
+  const there = publicOf(theirs);
+  const silent = nodePublic(random.bytes(32));
+  let called: (readonly [number, boolean])[] = [];
+  let mine = publicOf(ourOld);
+  const other = meshTunnel(clock, random, {
+    relay: (_, datagram) => us.mesh?.relayed(there, datagram),
+  });
+  const us = meshTunnel(clock, random, {
+    send: (to, datagram) => {
+      called.push([clock.now(), to === there]);
+      if (to === there) other.mesh?.relayed(mine, datagram);
+    },
+  });
+  us.configure({
+    privateKey: ourOld,
+    peers: [silent, there].map((publicKey) => ({ publicKey, allowedIps: [] })),
+  });
+  other.configure({ privateKey: theirs, peers: [{ publicKey: mine, allowedIps: [] }] });
+  us.up();
+  other.up();
+  const handshakeAt = () =>
+    must(us.status().peers.find((p) => p.publicKey === there)).lastHandshake;
+  us.onEvent({ type: 'handshake-wanted', peer: 2 });
+  t.equal(handshakeAt(), 1000, 'they have talked');
+  clock.runTo(60_000);
+  called = [];
+  mine = publicOf(ourNew);
+  us.configure({ privateKey: ourNew, peers: [] });
+  t.same(called, [[60_000, true]]);
+  clock.runTo(61_000);
+  t.equal(handshakeAt(), 1000, 'the other has not heard of the key');
+  other.configure({ peers: [{ publicKey: mine, allowedIps: [] }] });
+  clock.runTo(62_000);
+  t.ok(handshakeAt() > 61_000, 'it is told soon after');
+  t.ok(
+    called.every(([, wanted]) => wanted),
+    'and a peer that never talked is left alone',
+  );
+  us.close();
+  other.close();
+});
