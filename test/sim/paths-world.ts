@@ -4,7 +4,7 @@
  * direct where they could, and what it cost in packets.
  *
  * A way exists where both ends are online and the receiver's home relay runs; silence is counted from the
- * last event that touched either of them.
+ * last event that touched either of them or the NAT that it is behind: each may cost all trust anew.
  */
 
 import type { NodePublic } from '../../src/base/keys.ts';
@@ -174,11 +174,10 @@ export class PathsWorld implements HostWorld {
     talk.lastReply = this.clock.now();
   }
 
-  /** How long it has been silent, though a way existed and nothing happened to either end. */
+  /** How long it has been silent, though a way existed and nothing happened to either end, nor to its NAT. */
   #measure({ from, to, lastReply }: Talk): void {
     const now = this.clock.now();
-    const events = [from, to].map((host) => this.#touched.get(host) ?? 0);
-    const seconds = (now - Math.max(lastReply, ...events)) / 1000;
+    const seconds = (now - Math.max(lastReply, ...this.#eventsOf(from, to))) / 1000;
     if (seconds > this.#worst.seconds)
       this.#worst = { seconds, who: `${nameOf(from)} to ${nameOf(to)} at ${now / 1000} s` };
   }
@@ -196,16 +195,19 @@ export class PathsWorld implements HostWorld {
   }
 
   #judgeDirect({ from, to, since }: Talk, now: number): void {
-    const events = [from, to].flatMap((one) => [
-      this.#touched.get(one),
-      this.#mapped.get(one.site),
-    ]);
-    const quietFor = now - Math.max(since, ...events.map((at) => at ?? 0));
+    const quietFor = now - Math.max(since, ...this.#eventsOf(from, to));
     const cut = this.internet.cut.has(pairText(from.site.number, to.site.number));
     if (quietFor < 20_000 || cut || !from.online || !to.online) return;
     if (!canBeDirect(from.site, to.site)) return;
     if (from.isDirectTo(to)) this.#direct++;
     else this.#notDirect.push(`${nameOf(from)} to ${nameOf(to)} at ${now / 1000} s`);
+  }
+
+  #eventsOf(...hosts: readonly Host[]): readonly number[] {
+    return hosts.flatMap((host) => [
+      this.#touched.get(host) ?? 0,
+      this.#mapped.get(host.site) ?? 0,
+    ]);
   }
 
   #happen(): void {

@@ -12,7 +12,7 @@ import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Env } from '../../base/env.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
-import type { PathPhase } from '../../protocol/disco/peer-path.ts';
+import type { PathPhase } from '../../protocol/disco/path-phase.ts';
 import type { Conversation } from './conversation.ts';
 import type { NetworkFacts } from './network-facts.ts';
 import type { PeerEntry, PeerUse } from './peer-table.ts';
@@ -21,8 +21,12 @@ import { relayOf } from './peer-table.ts';
 const WAITS: Millis = millis(500);
 /** So old a STUN answer may be told to a peer; NATs keep a mapping for 30 s at least. */
 const STUN_FRESH: Millis = seconds(27);
+/** Where a path has just died, our NAT may have been what died. Others whose paths did share the round. */
+const STUN_FRESH_DOUBTED: Millis = seconds(1);
 /** The newest; the peer pings each of them once more. */
 const MAX_FORMER = 4;
+/** Longer than a trust, for the relay may have to be dialled first. */
+const FORMER_COUNTS: Millis = seconds(15);
 
 export class Calls {
   readonly #env: Env;
@@ -41,7 +45,7 @@ export class Calls {
     const now = this.#env.now();
     use.path.calling(true, now);
     if (entry.peer.discoKey === undefined || relayOf(entry) === 0) return;
-    const fresh = this.#facts.isFresh(phase === 'doubted' ? seconds(5) : STUN_FRESH);
+    const fresh = this.#facts.isFresh(phase === 'doubted' ? STUN_FRESH_DOUBTED : STUN_FRESH);
     if (fresh || phase === 'doubted') this.#now(entry, use);
     if (fresh) return;
     if (this.#waiting.size === 0)
@@ -64,6 +68,7 @@ export class Calls {
     for (const one of [use.seenFrom, ...mapped.map(({ endpoint }) => endpoint), ...use.former])
       if (one !== undefined && !former.some((other) => sameEndpoint(one, other))) former.push(one);
     use.former = former.slice(0, MAX_FORMER);
+    use.formerUntil = after(this.#env.now(), FORMER_COUNTS);
   }
 
   remove(entry: PeerEntry): void {
@@ -77,7 +82,9 @@ export class Calls {
   #now(entry: PeerEntry, use: PeerUse): void {
     const region = relayOf(entry);
     const endpoints = this.#facts.endpoints.map(({ endpoint }) => endpoint);
+    const now = this.#env.now();
+    if (now >= use.formerUntil) use.former = [];
     if (use.former.length > 0) this.#talk.call(entry, region, use.former);
-    use.path.calling(this.#talk.call(entry, region, endpoints), this.#env.now());
+    use.path.calling(this.#talk.call(entry, region, endpoints), now);
   }
 }

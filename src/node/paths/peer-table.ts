@@ -35,6 +35,7 @@ export interface PeerUse {
   seenFrom: Endpoint | undefined;
   /** Where it may still think we are; empty once a direct way is proven anew (calls.ts). */
   former: readonly Endpoint[];
+  formerUntil: Millis;
   /** As the data plane was told. */
   way: Way;
   cancelTimer: () => void;
@@ -111,6 +112,7 @@ export class PeerTable {
       heardRelay: 0,
       seenFrom: undefined,
       former: [],
+      formerUntil: millis(0),
       way: NO_WAY,
       cancelTimer: () => {},
     };

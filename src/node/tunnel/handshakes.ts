@@ -10,9 +10,10 @@
  * peer that we know; a datagram that has proved nothing makes no line.
  */
 
+import { equalBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import type { NodePrivate, NodePublic } from '../../base/keys.ts';
-import { nodePublic, shortKey } from '../../base/keys.ts';
+import { shortKey } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
 import type { OwnKey } from '../../crypto/x25519.ts';
@@ -88,8 +89,8 @@ export class Handshakes {
     return this.#identity?.privateKey ?? null;
   }
 
-  get publicKey(): NodePublic | null {
-    return this.#identity === null ? null : nodePublic(this.#identity.own.publicKey);
+  isOwn(publicKey: NodePublic): boolean {
+    return this.#identity !== null && equalBytes(this.#identity.own.publicKey, publicKey);
   }
 
   /**

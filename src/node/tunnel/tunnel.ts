@@ -7,7 +7,7 @@
  *     link state ->  up: sockets open   down: sockets closed, keypairs dropped
  */
 
-import { equalBytes, isZero } from '../../base/bytes.ts';
+import { isZero } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import { BugError, unreachable } from '../../base/errors.ts';
 import type { NodePrivate } from '../../base/keys.ts';
@@ -207,25 +207,23 @@ export class Tunnel implements ConfigurableInterface {
     else this.#handshakes.confirmed(peer);
   }
 
+  /** Members of a mesh whom we talked with are called: what they have to say waits for a key they know. */
   #setPrivateKey(key: NodePrivate | null): void {
     if (!this.#handshakes.setPrivateKey(key)) return;
-    const own = this.#handshakes.publicKey;
     for (const peer of this.#peers.all()) {
-      if (own !== null && equalBytes(own, peer.publicKey)) {
+      if (this.#handshakes.isOwn(peer.publicKey)) {
         this.#remove(peer);
         continue;
       }
-      const talked = this.#handshakes.facts(peer).hasKeypair;
+      const talked = this.mesh !== null && this.#handshakes.facts(peer).hasKeypair;
       this.#handshakes.prepare(peer);
       this.#dropKeypairs(peer);
-      // What it has to say may wait for us: it cannot ask for our new key before it is told of it.
-      if (talked && this.mesh !== null) this.#initiate(peer);
+      if (talked) this.#initiate(peer);
     }
   }
 
   #changePeer(change: PeerChange): void {
-    const own = this.#handshakes.publicKey;
-    if (own !== null && equalBytes(own, change.publicKey)) return;
+    if (this.#handshakes.isOwn(change.publicKey)) return;
     const known = this.#peers.find(change.publicKey);
     if (change.remove === true) {
       if (known !== undefined) this.#remove(known);
@@ -234,10 +232,8 @@ export class Tunnel implements ConfigurableInterface {
     if (known === undefined && change.updateOnly === true) return;
     const peer = known ?? this.#peers.add(change.publicKey);
     if (known === undefined) this.#handshakes.prepare(peer);
-    if (change.presharedKey !== undefined) {
-      const key = change.presharedKey;
-      peer.presharedKey = key === null || isZero(key.expose()) ? null : key;
-    }
+    const { presharedKey: key } = change;
+    if (key !== undefined) peer.presharedKey = key === null || isZero(key.expose()) ? null : key;
     if (change.endpoint !== undefined) this.#active.setEndpoint(peer, change.endpoint);
     this.#peers.changeAllowedIps(peer, change);
     if (change.persistentKeepaliveSeconds !== undefined) {

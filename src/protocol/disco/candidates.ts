@@ -21,6 +21,10 @@ export interface Candidate {
   readonly text: string;
   origin: CandidateOrigin;
   inMap: boolean;
+  /** A ping of the peer's came from there. */
+  pingsUs: boolean;
+  /** It was last pinged because of that; -Infinity for never. */
+  openedAt: Millis;
   /** Kept until then without the map's help. */
   keepUntil: Millis;
   /** The last ping to it; -Infinity for never. */
@@ -82,6 +86,7 @@ export class Candidates {
   reset(): void {
     for (const candidate of this.#all.values()) {
       if (!candidate.inMap) this.#all.delete(candidate.text);
+      candidate.pingsUs = false;
       candidate.pingedAt = LONG_AGO;
       candidate.keepUntil = LONG_AGO;
       candidate.latencyMillis = undefined;
@@ -98,6 +103,8 @@ export class Candidates {
       text,
       origin,
       inMap: origin === 'map',
+      pingsUs: false,
+      openedAt: LONG_AGO,
       keepUntil: now,
       pingedAt: LONG_AGO,
       latencyMillis: undefined,

@@ -11,9 +11,8 @@
  *
  * `phaseOf` alone draws the picture, from the facts of the moment. A pong trusts its endpoint; a heartbeat
  * every 3 s keeps the trust. A heartbeat unanswered for 1.5 s, while we send and nothing comes back, ends the
- * trust at once: a path that died under traffic is doubled by the relay after 4.5 s at most, where waiting
- * for the trust to run out would take 6.5 s. The peer then calls, and that ends our trust as well, as does
- * a ping from where none came before.
+ * trust at once: a path that died under traffic is doubled by the relay after 4.5 s at most, not after 6.5 s.
+ * The peer then calls, and that ends our trust as well, as does a ping from where none came before.
  *
  * Never more than 10 probes a second to a peer's endpoints, whatever a map, a call or a peer says, and none
  * at all to an idle peer that does not call. A ping is answered elsewhere: that is a courtesy, not a state.
@@ -27,9 +26,12 @@ import type { Millis } from '../../base/time.ts';
 import { after, millis, NEVER, seconds } from '../../base/time.ts';
 import type { Candidate } from './candidates.ts';
 import { Candidates, LONG_AGO } from './candidates.ts';
+import type { PathPhase } from './path-phase.ts';
+import { phaseOf } from './path-phase.ts';
 import type { Best } from './path-score.ts';
 import { isBetter } from './path-score.ts';
 import { ProbeBudget } from './probe-budget.ts';
+import { Suspicion } from './suspicion.ts';
 
 /** No data for so long: the peer is idle. */
 export const ACTIVE: Millis = seconds(45);
@@ -44,13 +46,13 @@ const PING_AGAIN_DOUBTED: Millis = millis(1500);
 const UNANSWERED: Millis = millis(1500);
 const CALL_AGAIN: Millis = seconds(5);
 const CALL_RETRY: Millis = seconds(1);
-const SUSPECT_AGAIN: Millis = seconds(1);
+/** A ping so young may yet be answered. */
+const ON_ITS_WAY: Millis = millis(30);
+const SETTLED: Millis = seconds(1);
 const CALL_BACK: Millis = millis(500);
 const LOOK_FOR_BETTER: Millis = seconds(60);
 /** Nothing better is looked for than a path this short. */
 const SHORT_MILLIS = 5;
-
-export type PathPhase = 'idle' | 'searching' | 'trusted' | 'doubted';
 
 /** When data last went to a peer, came from it, or waited for a path to it; 0 for never. */
 export interface Traffic {
@@ -74,24 +76,13 @@ interface SentPing {
   readonly at: Millis;
 }
 
-export function phaseOf(
-  active: boolean,
-  best: Best | undefined,
-  trustedUntil: Millis,
-  now: Millis,
-): PathPhase {
-  if (!active) return 'idle';
-  if (best === undefined) return 'searching';
-  return now < trustedUntil ? 'trusted' : 'doubted';
-}
-
 export class PeerPath {
   readonly #candidates = new Candidates();
   readonly #sent = new Map<string, SentPing>();
   readonly #budget = new ProbeBudget();
-  #best: (Best & { readonly candidate: Candidate }) | undefined;
+  #best: (Best & { readonly candidate: Candidate; readonly since: Millis }) | undefined;
   #trustedUntil: Millis = millis(0);
-  #suspectedAt: Millis = LONG_AGO;
+  readonly #suspicion = new Suspicion();
   #lookedAt: Millis = LONG_AGO;
   #callAt: Millis = LONG_AGO;
   /** A call was heard whose pings have not all gone out. */
@@ -120,13 +111,20 @@ export class PeerPath {
   }
 
   /**
-   * A ping of the peer's came from there: it may be where the peer is. From a source that is new, its NAT may
-   * have moved it, and what we send to the old one is lost though its pings reach us.
+   * A ping of the peer's came from there: it may be where the peer is. From where none came before, its NAT may
+   * have moved it, and what we send to the old one is lost though its pings reach us. One that the map or a call
+   * has named means that only once the first pings of both ends, from wherever they are, are over.
    */
   pinged(source: Endpoint, now: Millis): void {
     const isNew = this.#candidates.get(source) === undefined;
-    this.#candidates.add(source, 'ping', now);
-    if (isNew) this.#suspect(now);
+    const candidate = this.#candidates.add(source, 'ping', now);
+    if (candidate === undefined) return;
+    const best = this.#best;
+    const settled = best !== undefined && now >= best.since + SETTLED;
+    const moved = settled && candidate !== best.candidate && !candidate.pingsUs;
+    candidate.pingsUs = true;
+    if (now >= this.#trustedUntil) this.#opened(candidate, now);
+    if (isNew || moved) this.#suspect(now);
   }
 
   /**
@@ -167,11 +165,13 @@ export class PeerPath {
     if (ping === undefined) return undefined;
     this.#sent.delete(text);
     const { candidate } = ping;
-    const found = { endpoint: candidate.endpoint, latencyMillis: now - ping.at, candidate };
-    candidate.latencyMillis = found.latencyMillis;
-    this.#candidates.renew(candidate, now);
     const best = this.#best;
     const same = best?.candidate === candidate;
+    const since = same ? best.since : now;
+    const found = { endpoint: candidate.endpoint, latencyMillis: now - ping.at, candidate, since };
+    candidate.latencyMillis = found.latencyMillis;
+    this.#candidates.renew(candidate, now);
+    if (same) this.#suspicion.answered(ping.at);
     if (best === undefined || same || now >= this.#trustedUntil || isBetter(found, best)) {
       this.#best = found;
       this.#trustedUntil = after(now, TRUST);
@@ -192,12 +192,14 @@ export class PeerPath {
   reset(): void {
     this.doubt();
     this.#best = undefined;
+    this.#suspicion.forget();
     this.#called = false;
     this.#candidates.reset();
   }
 
   plan(traffic: Traffic, now: Millis): PathPlan {
     this.#forgetOld(now);
+    if (now >= this.#suspicion.dueAt) this.#suspect(now);
     this.#doubtSilence(traffic, now);
     const lastTraffic = Math.max(traffic.sent, traffic.received, traffic.wanted);
     const active = lastTraffic > 0 && now < lastTraffic + ACTIVE;
@@ -247,7 +249,7 @@ export class PeerPath {
     lastTraffic: Millis,
     now: Millis,
   ): Millis {
-    const times: number[] = [lastTraffic + ACTIVE];
+    const times: number[] = [lastTraffic + ACTIVE, this.#suspicion.dueAt];
     const best = this.#best?.candidate;
     for (const one of this.#candidates.values()) {
       if (phase === 'trusted' && one !== best) continue;
@@ -274,10 +276,16 @@ export class PeerPath {
     if (this.#best === undefined) this.#trustedUntil = millis(0);
   }
 
+  /** The peer's NAT lets us in there now; what we sent before may have died at it. */
+  #opened(candidate: Candidate, now: Millis): void {
+    if (now < candidate.pingedAt + ON_ITS_WAY || now < candidate.openedAt + PING_AGAIN) return;
+    candidate.openedAt = now;
+    candidate.pingedAt = LONG_AGO;
+  }
+
   /** Ends the trust until a pong says better, and asks the best at once, lest a longer path take its place. */
   #suspect(now: Millis): void {
-    if (now < this.#suspectedAt + SUSPECT_AGAIN) return;
-    this.#suspectedAt = now;
+    if (!this.#suspicion.raise(now)) return;
     this.#trustedUntil = millis(0);
     if (this.#best !== undefined) this.#best.candidate.pingedAt = LONG_AGO;
   }

@@ -3,8 +3,10 @@ import type { Endpoint } from '../../../src/base/endpoint.ts';
 import { formatEndpoint, parseEndpoint } from '../../../src/base/endpoint.ts';
 import type { Millis } from '../../../src/base/time.ts';
 import { millis, NEVER } from '../../../src/base/time.ts';
-import type { PathPhase, PathPlan, Traffic } from '../../../src/protocol/disco/peer-path.ts';
-import { PeerPath, phaseOf } from '../../../src/protocol/disco/peer-path.ts';
+import type { PathPhase } from '../../../src/protocol/disco/path-phase.ts';
+import { phaseOf } from '../../../src/protocol/disco/path-phase.ts';
+import type { PathPlan, Traffic } from '../../../src/protocol/disco/peer-path.ts';
+import { PeerPath } from '../../../src/protocol/disco/peer-path.ts';
 import { must } from '../../must.ts';
 import { seeded } from '../../seeded.ts';
 
@@ -205,4 +207,82 @@ t.test('path: a pong with a transaction of nobody proves nothing', async (t) => 
   walk.busy(100);
   t.equal(walk.path.pong(Uint8Array.of(9, 9, 9), walk.now), undefined);
   t.equal(walk.path.best, undefined);
+});
+
+t.test('path: pings from another endpoint than before have the best proven anew', async (t) => {
+  const elsewhere = at('203.0.113.7:5001');
+  for (const named of [false, true]) {
+    const walk = new Walk();
+    walk.path.setMap([WAN], walk.now);
+    walk.answers = new Map([[formatEndpoint(WAN), 20]]);
+    walk.path.pinged(WAN, walk.now);
+    walk.busy(10_000);
+    // The map may tell of the new one before its ping comes.
+    if (named) walk.path.setMap([WAN, elsewhere], walk.now);
+    const before = walk.pings.length;
+    walk.path.pinged(elsewhere, walk.now);
+    t.equal(walk.path.trustedUntil, 0, `no trust in the old one (named: ${named})`);
+    walk.plan();
+    t.ok(walk.pings.slice(before).some(({ to }) => to === formatEndpoint(WAN)));
+    walk.busy(100);
+    t.ok(walk.path.trustedUntil > walk.now, 'it still answers');
+    walk.path.pinged(elsewhere, walk.now);
+    t.ok(walk.path.trustedUntil > walk.now, 'the next ping from there is no news');
+  }
+});
+
+t.test('path: first pings of both ends, from all that they have, cost no trust', async (t) => {
+  const walk = new Walk();
+  walk.path.setMap([WAN, LAN], walk.now);
+  walk.answers = new Map([[formatEndpoint(LAN), 1]]);
+  walk.busy(50);
+  walk.path.pinged(LAN, walk.now);
+  walk.path.pinged(WAN, walk.now);
+  t.ok(walk.path.trustedUntil > walk.now);
+});
+
+t.test('path: of two moves within a second the second is looked at too', async (t) => {
+  const [second, third] = [at('203.0.113.7:5001'), at('203.0.113.7:5002')];
+  const walk = new Walk();
+  walk.path.setMap([WAN], walk.now);
+  walk.answers = new Map([[formatEndpoint(WAN), 20]]);
+  walk.busy(10_000);
+  walk.path.pinged(second, walk.now);
+  walk.answers = new Map([[formatEndpoint(second), 20]]);
+  walk.busy(500);
+  t.equal(walk.path.best && formatEndpoint(walk.path.best.endpoint), formatEndpoint(second));
+  walk.path.pinged(third, walk.now);
+  walk.answers = new Map([[formatEndpoint(third), 20]]);
+  walk.busy(400);
+  t.ok(walk.path.trustedUntil > walk.now, 'not more than once a second');
+  walk.busy(200);
+  t.equal(walk.path.best && formatEndpoint(walk.path.best.endpoint), formatEndpoint(third));
+});
+
+t.test(
+  'path: a ping that comes shows that ours may pass now, and is answered by one',
+  async (t) => {
+    const walk = new Walk();
+    walk.path.setMap([WAN], walk.now);
+    walk.busy(100);
+    const pings = (): number => walk.pings.filter(({ to }) => to === formatEndpoint(WAN)).length;
+    t.equal(pings(), 1, 'lost at their NAT');
+    walk.path.pinged(WAN, walk.now);
+    walk.busy(50);
+    t.equal(pings(), 2);
+    for (let i = 0; i < 10; i++) {
+      walk.path.pinged(WAN, walk.now);
+      walk.busy(100);
+    }
+    t.equal(pings(), 2, 'not each time');
+  },
+);
+
+t.test('path: one whose pong may be on its way is not asked twice', async (t) => {
+  const walk = new Walk();
+  walk.path.setMap([WAN], walk.now);
+  walk.busy(20);
+  walk.path.pinged(WAN, walk.now);
+  walk.busy(100);
+  t.equal(walk.pings.length, 1);
 });

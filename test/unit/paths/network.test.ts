@@ -133,6 +133,33 @@ t.test('netcheck: rounds go on while a peer is active, and end with it', async (
   t.equal(stand.udp.length, 0, 'silent again');
 });
 
+t.test('netcheck: a path that has died may be our NAT, so that STUN is asked anew', async (t) => {
+  const stand = new Stand();
+  const other = new Other(stand);
+  stand.paths.setPeers([other.peer('198.51.100.77:41641')]);
+  stand.paths.setRelayMap(relayMap([900, '198.51.100.1']));
+  stand.paths.wanted(other.nodeKey);
+  let alive = true;
+  /** A tenth of a second; whether STUN was asked in it. */
+  const lives = async (): Promise<boolean> => {
+    stand.traffic = { sent: stand.clock.now(), received: millis(0) };
+    await stand.live(100);
+    const sent = [...stand.udp];
+    answerStun(stand, () => HERE);
+    stand.udp.push(...sent);
+    if (alive) other.answer();
+    else stand.udp.length = 0;
+    return sent.some(({ to }) => to === '198.51.100.1:3478');
+  };
+  while (stand.clock.now() < 10_000) await lives();
+  while (!(await lives()));
+  alive = false;
+  const died = stand.clock.now();
+  while (!(await lives()));
+  const askedAfter = stand.clock.now() - died;
+  t.ok(askedAfter < 4700, `${askedAfter} ms after its death, and not 20 s after the last`);
+});
+
 t.test(
   'home relay: stays unless another is clearly shorter or it has been silent twice',
   async (t) => {

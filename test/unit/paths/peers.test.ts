@@ -153,6 +153,11 @@ t.test('paths: after a move a call without where we were follows one with it', a
     [['203.0.113.1:9'], ['172.16.6.6:41641']],
     'a way proven since is the only former',
   );
+  await stand.live(15_000);
+  stand.relayed.length = 0;
+  await stand.live(15_000);
+  const later = new Set(calls().map(String));
+  t.same([...later], ['172.16.6.6:41641'], 'and not for ever');
 });
 
 t.test('paths: a ping by hand takes the first pong, by its way, or fails in time', async (t) => {
