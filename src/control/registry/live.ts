@@ -125,22 +125,35 @@ export function longGone(
     .map(({ id }) => id);
 }
 
-/** Whether what the model remembers is so far off that a restart would part peers. */
+/** Whether a restart that forgot what is live of this node would part it from its peers. */
+export function isWorthRemembering(model: Model, live: Live, node: NodeId): boolean {
+  if (!model.nodes.has(node)) return false;
+  const { discoKey, homeDerp } = liveNode(live, node);
+  const before = model.remembered.get(node) ?? UNKNOWN;
+  return discoKey !== before.discoKey || homeDerp !== before.homeDerp;
+}
+
+/** The same of any node, or of who routes what. */
 export function worthRemembering(model: Model, live: Live): boolean {
   if (live.primaries !== model.primaries) return true;
-  for (const [id, { discoKey, homeDerp }] of live.nodes.entries()) {
-    const before = model.remembered.get(id) ?? UNKNOWN;
-    if (!model.nodes.has(id)) continue;
-    if (discoKey !== before.discoKey || homeDerp !== before.homeDerp) return true;
-  }
+  for (const id of live.nodes.keys()) if (isWorthRemembering(model, live, id)) return true;
   return false;
 }
 
-/** A change: what is live of the nodes that are still members, as remembered. Nobody's deed, so no audit. */
-export function remember(model: Model, live: Live): Done<null> {
+/**
+ * A change: what is live of the nodes that are still members, as remembered. Nobody's deed, so no audit.
+ *
+ * @param of those to look at; default all
+ */
+export function remember(
+  model: Model,
+  live: Live,
+  of: Iterable<NodeId> = live.nodes.keys(),
+): Done<null> {
   let { remembered } = model;
-  for (const [id, node] of live.nodes.entries()) {
-    if (!model.nodes.has(id)) continue;
+  for (const id of of) {
+    const node = live.nodes.get(id);
+    if (node === undefined || !model.nodes.has(id)) continue;
     const before = remembered.get(id);
     const facts = lasting(node);
     if (before === undefined || !sameFacts(before, facts)) remembered = remembered.set(id, facts);

@@ -87,6 +87,10 @@ export class PersistentMap<K extends Key, V> {
     for (const { key, value } of entriesOf(this.#root)) yield [key, value];
   }
 
+  *keys(): Generator<K> {
+    for (const [key] of this.entries()) yield key;
+  }
+
   *values(): Generator<V> {
     for (const { value } of entriesOf(this.#root)) yield value;
   }

@@ -2,7 +2,8 @@
  * What a coordination server does by itself: it deletes ephemeral nodes that are gone, remembers what is live,
  * keeps a copy of the store, and looks after its clock and its disk.
  *
- *     every 10 s    ephemeral nodes; what a restart must know; the clock; a disk that refused before
+ *     at once       what a restart must know: new disco keys, home relays, routers
+ *     every 10 s    ephemeral nodes; the clock; what a disk refused before
  *     every 10 min  all that is live and differs from what is stored
  *     every hour    the time as the clock's floor; a copy of the store, where something was committed
  *
@@ -13,16 +14,18 @@ import type { Env } from '../../base/env.ts';
 import { NetError } from '../../base/errors.ts';
 import type { Health } from '../../base/health.ts';
 import { after, millis } from '../../base/time.ts';
-import type { Coordinator } from '../coordinator/coordinator.ts';
+import type { Coordinator, Network, News } from '../coordinator/coordinator.ts';
 import type { NetworkClock } from '../coordinator/network-clock.ts';
 import type { Actor } from '../registry/change.ts';
 import {
+  isWorthRemembering,
   longGone,
   noteTime,
   REMEMBER_MILLIS,
   remember,
   worthRemembering,
 } from '../registry/live.ts';
+import type { NodeId } from '../registry/model.ts';
 import { deleteNode } from '../registry/nodes.ts';
 
 const SERVER: Actor = { kind: 'server', name: 'postern control', from: 'itself' };
@@ -46,6 +49,10 @@ export class Upkeep {
   #cancel: () => void = () => {};
   #remembered: number;
   #hourly: number;
+  /** What a restart must know of them is not stored yet. */
+  readonly #fresh = new Set<NodeId>();
+  #storing: Promise<void> | undefined;
+  readonly #unsubscribe: () => void;
   #closed = false;
   #turn: Promise<void> | undefined;
 
@@ -53,6 +60,9 @@ export class Upkeep {
     this.#options = options;
     this.#remembered = options.env.now();
     this.#hourly = options.env.now();
+    this.#unsubscribe = options.coordinator.subscribe((network, news) =>
+      this.#heard(network, news),
+    );
     this.#arm();
   }
 
@@ -60,7 +70,8 @@ export class Upkeep {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    await this.#turn;
+    this.#unsubscribe();
+    await Promise.all([this.#turn, this.#storing]);
     const { coordinator } = this.#options;
     await this.#tried('remember', async () => {
       await coordinator.change(SERVER, (model) => remember(model, coordinator.network.live));
@@ -75,6 +86,34 @@ export class Upkeep {
         if (!this.#closed) this.#arm();
       });
     });
+  }
+
+  #heard({ model, live }: Network, news: readonly News[]): void {
+    let due = false;
+    for (const one of news) {
+      if (one.type === 'primaries moved') due = true;
+      if (one.type !== 'node live' || !isWorthRemembering(model, live, one.node)) continue;
+      this.#fresh.add(one.node);
+      due = true;
+    }
+    if (due) this.#storing ??= this.#store();
+  }
+
+  /** One commit after another: what comes meanwhile is in the next. */
+  async #store(): Promise<void> {
+    const { coordinator } = this.#options;
+    await this.#tried('remember', async () => {
+      do {
+        // All that this very turn brings.
+        await undefined;
+        const nodes = [...this.#fresh];
+        this.#fresh.clear();
+        await coordinator.change(SERVER, (model) =>
+          remember(model, coordinator.network.live, nodes),
+        );
+      } while (this.#fresh.size > 0);
+    });
+    this.#storing = undefined;
   }
 
   async #look(): Promise<void> {

@@ -106,14 +106,17 @@ t.test('upkeep: the time that the server was away is not counted as absence', as
 });
 
 t.test(
-  'upkeep: a new disco key is remembered at the next look, an endpoint within ten minutes',
+  'upkeep: a new disco key is remembered at once, an endpoint within ten minutes',
   async (t) => {
     const { kept, ids } = withNodes(false);
-    const [a] = ids as [number];
+    const [a, b] = ids as [number, number];
     kept.coordinator.connect(a);
     kept.coordinator.said(a, { discoKey: `discokey:${'1'.repeat(64)}` });
+    kept.coordinator.said(b, { homeDerp: 900 });
+    await new Promise((done) => setImmediate(done));
+    t.same(kept.kinds(), ['remembered', 'remembered']);
     await kept.live(LOOK_MS);
-    t.same(kept.kinds(), ['remembered']);
+    t.same(kept.kinds(), []);
     kept.coordinator.said(a, { endpoints: ['192.0.2.1:41641'] });
     await kept.live(9 * 60_000);
     t.same(kept.kinds(), []);
