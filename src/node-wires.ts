@@ -13,7 +13,7 @@ import type { Env } from './base/env.ts';
 import type { NodePublic } from './base/keys.ts';
 import { keyText } from './base/keys.ts';
 import type { Millis } from './base/time.ts';
-import { after } from './base/time.ts';
+import { after, millis } from './base/time.ts';
 import type { Paths } from './node/paths/paths.ts';
 import type { Relays } from './node/relays/relays.ts';
 import type { MeshLink } from './node/tunnel/mesh-link.ts';
@@ -21,11 +21,14 @@ import type { MeshPort } from './node/tunnel/ports.ts';
 import type { AppliedPeers } from './node-apply.ts';
 import { readTsmp, TSMP_DATA_BYTES, writeTsmp } from './protocol/tsmp/tsmp.ts';
 
+/** A peer that may be near is given so long to answer directly before the relay and its pings have work by it. */
+const HOPE: Millis = millis(5);
+
 /** What is joined once all of it has started. */
 export interface WiredRooms {
   readonly mesh: MeshLink;
   readonly paths: Paths;
-  readonly relays: Relays;
+  readonly relays: Pick<Relays, 'send' | 'flush'>;
 }
 
 export class NodeWires {
@@ -36,6 +39,8 @@ export class NodeWires {
   #homeOfObject = new WeakMap<NodePublic, number>();
   #homes: ReadonlyMap<string, number> = new Map();
   #ownHome = 0;
+  /** Peers that were asked where they may be, and have not been heard since. */
+  readonly #hoping = new Set<NodePublic>();
 
   constructor(env: Env) {
     this.#env = env;
@@ -72,13 +77,26 @@ export class NodeWires {
   }
 
   readonly port: MeshPort = {
-    send: (peer, datagram) => {
+    send: (peer, datagram, again) => {
       const rooms = this.#rooms;
-      if (rooms === undefined) return;
-      const { direct, relay } = rooms.paths.waysOf(peer);
-      if (direct !== undefined) rooms.mesh.sendUdp(direct, datagram);
-      if (relay !== 0 && rooms.relays.send(relay, peer, datagram)) rooms.relays.flush();
-      rooms.paths.wanted(peer);
+      if (rooms === undefined) return false;
+      const hopes = again ? [] : rooms.paths.hopesFor(peer);
+      if (hopes.length === 0) {
+        this.#send(rooms, peer, datagram);
+        return false;
+      }
+      for (const endpoint of hopes) rooms.mesh.sendUdp(endpoint, datagram);
+      const copy = datagram.slice();
+      this.#hoping.add(peer);
+      this.#env.setTimer(after(this.#env.now(), HOPE), () => {
+        if (this.#hoping.delete(peer)) this.#send(rooms, peer, copy);
+        else rooms.paths.wanted(peer);
+      });
+      return true;
+    },
+    heard: (peer, source) => {
+      this.#hoping.delete(peer);
+      this.#rooms?.paths.heard(peer, source);
     },
     relay: (peer, datagram) => {
       const region = this.#homeOf(peer);
@@ -115,6 +133,14 @@ export class NodeWires {
       });
       this.#rooms?.mesh.inject(peer, writeTsmp({ type: 'ping', source, target, data }));
     });
+  }
+
+  /** By every way that is known. */
+  #send({ paths, mesh, relays }: WiredRooms, peer: NodePublic, datagram: Uint8Array): void {
+    const { direct, relay } = paths.waysOf(peer);
+    if (direct !== undefined) mesh.sendUdp(direct, datagram);
+    if (relay !== 0 && relays.send(relay, peer, datagram)) relays.flush();
+    paths.wanted(peer);
   }
 
   /** The data plane has seen to it that the source is the peer's. */

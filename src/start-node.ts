@@ -207,7 +207,9 @@ export async function runNode(
   env.log.info('node: ready', { interface: options.tun, socket: options.socket });
   service.tell('READY=1');
   ends.defer(beatWatchdog(env, service));
-  rehearseContact(env.random);
+  await rehearseContact(env);
+  // The garbage of the start would be collected in somebody's first contact else.
+  globalThis.gc?.({ type: 'major', execution: 'sync' });
   mesh.reserveTimestamps();
   const gone = tunnel.gone.then(() => 'interface deleted');
   const reason = await Promise.race([stop, gone]);

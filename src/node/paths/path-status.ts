@@ -30,7 +30,7 @@ export function pathStatus({ use, peer }: PeerEntry, relay: number, now: Millis)
   return {
     active: use?.active ?? false,
     direct: best?.endpoint,
-    latencyMillis: best?.latencyMillis,
+    latencyMillis: Number.isFinite(best?.latencyMillis) ? best?.latencyMillis : undefined,
     trusted: use !== undefined && best !== undefined && now < use.path.trustedUntil,
     relay,
     candidates: use === undefined ? named : [...use.path.candidates()].map(shown),

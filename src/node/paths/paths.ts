@@ -135,6 +135,27 @@ export class Paths {
     return { direct, relay: this.#env.now() < trustedUntil ? 0 : relayOf(entry) };
   }
 
+  /**
+   * Where a peer may be that no way is known to, for a handshake of ours: an answer from there saves the search.
+   * None a second time within minutes, lest a network that lets us through and no answer back costs each of them.
+   */
+  hopesFor(nodeKey: NodePublic): readonly Endpoint[] {
+    const entry = this.#peers.get(nodeKey);
+    if (entry === undefined || this.#closed) return [];
+    const now = this.#env.now();
+    return this.#peers.use(entry, now).path.hopes(now);
+  }
+
+  /** A handshake of the peer's came from there. */
+  heard(nodeKey: NodePublic, source: Endpoint): void {
+    const entry = this.#peers.get(nodeKey);
+    if (entry === undefined || this.#closed) return;
+    const now = this.#env.now();
+    const use = this.#peers.use(entry, now);
+    use.path.heard(source, now);
+    this.#tell(entry, use);
+  }
+
   /** The sockets were bound anew, or the machine is in another network. */
   linkChanged(): void {
     if (this.#closed) return;

@@ -3,7 +3,8 @@
  *
  *     idle --initiate--> waiting for the response --response--> current keypair
  *                          |  ^                |
- *                          |  +-- retry, 5 s --+          with a key that is new to our peers: 0.5 s
+ *                          |  +-- retry, 5 s --+          0.5 s with a key that is new to our peers, and where
+ *                          |                              the first took a way that may lead one way only
  *                          +-- given up after 90 s, or abandoned
  *
  * Each retry is a new initiation under a new index; a late response to the one before names nothing.
@@ -24,6 +25,9 @@ import { Tai64nClock } from '../../protocol/wireguard/tai64n.ts';
 import type { HandshakePorts, Outcomes } from './handshakes.ts';
 import type { Peer } from './peer.ts';
 import { presharedKeyBytes } from './peer.ts';
+
+/** A response is not lost for long where a network lets us through and no answer back: the retry goes elsewhere. */
+const RETRY_UNTRIED: Millis = millis(500);
 
 export class Initiator {
   readonly #env: Env;
@@ -142,7 +146,9 @@ export class Initiator {
     peer.handshake = { initiation, keypair, ownIndex, startedAt, lastInitiationAt: now, retryAt };
     this.#pending.set(ownIndex, peer);
     peer.cookies.addMacs(initiation.message, now);
-    ways.send(peer, initiation.message);
+    const untried = ways.send(peer, initiation.message, again);
+    if (untried && peer.handshake?.initiation === initiation)
+      peer.handshake = { ...peer.handshake, retryAt: after(now, RETRY_UNTRIED) };
     this.#outcomes.count('initiation sent');
     this.#outcomes.tell(again ? 'initiation sent again' : 'initiation sent', peer);
     changed(peer);

@@ -162,11 +162,14 @@ export class MeshLink implements Ways {
     return true;
   }
 
-  send(peer: Peer, datagram: Uint8Array): void {
-    this.#parts.port.send(peer.publicKey, datagram);
+  send(peer: Peer, datagram: Uint8Array, again: boolean): boolean {
+    return this.#parts.port.send(peer.publicKey, datagram, again);
   }
 
-  heard(): void {}
+  heard(peer: Peer, source: Uint8Array): void {
+    const endpoint = readSockaddr(source);
+    if (endpoint !== undefined) this.#parts.port.heard(peer.publicKey, endpoint);
+  }
 
   answer(source: Uint8Array, datagram: Uint8Array): void {
     const { port, peers } = this.#parts;

@@ -44,8 +44,15 @@ export interface TimestampStore {
 
 /** Paths and relays, to a tunnel that is a member of a mesh. */
 export interface MeshPort {
-  /** Sends a handshake message to the peer by every way that may be one. */
-  send(peer: NodePublic, datagram: Uint8Array): void;
+  /**
+   * Sends a handshake message to the peer by every way that may be one.
+   *
+   * @param again not the first of its handshake
+   * @returns whether it took untried ways, by which it may arrive and its response not
+   */
+  send(peer: NodePublic, datagram: Uint8Array, again: boolean): boolean;
+  /** A handshake message of the peer's that has proved itself came from there, and by no relay. */
+  heard(peer: NodePublic, source: Endpoint): void;
   /** Sends by the peer's relay; `relayEnd` follows the last of several. @param datagram not kept */
   relay(peer: NodePublic, datagram: Uint8Array): void;
   relayEnd(): void;

@@ -2,7 +2,7 @@
  * Where a peer is asked, and what a message that has proved itself says of where it is.
  *
  *     plain WireGuard   the peer is where it was last heard (the paper, 2.1)
- *     a mesh            paths decide (mesh-link.ts); to be heard proves nothing about the way back
+ *     a mesh            paths decide (mesh-link.ts); to be heard makes a way likely, and proves none
  */
 
 import { readSockaddr, sockaddr } from '../../base/endpoint.ts';
@@ -17,8 +17,13 @@ export interface Ways {
   readonly keysToldLater: boolean;
   /** False where there is nowhere to send to. */
   canReach(peer: Peer): boolean;
-  /** Sends an initiation of ours. */
-  send(peer: Peer, datagram: Uint8Array): void;
+  /**
+   * Sends an initiation of ours.
+   *
+   * @param again not the first of its handshake
+   * @returns whether it took untried ways, by which it may arrive and its response not
+   */
+  send(peer: Peer, datagram: Uint8Array, again: boolean): boolean;
   /** @param source 28 bytes, from where a message of this peer came that has proved itself */
   heard(peer: Peer, source: Uint8Array): void;
   /** Sends an answer to where its question came from. */
@@ -39,9 +44,10 @@ export class RoamingWays implements Ways {
     return this.#active.endpoint(peer) !== undefined;
   }
 
-  send(peer: Peer, datagram: Uint8Array): void {
+  send(peer: Peer, datagram: Uint8Array): boolean {
     const endpoint = this.#active.endpoint(peer);
     if (endpoint !== undefined) this.#send(sockaddr(endpoint), datagram);
+    return false;
   }
 
   heard(peer: Peer, source: Uint8Array): void {

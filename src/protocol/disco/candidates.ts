@@ -65,6 +65,13 @@ export class Candidates {
     this.expire(now);
   }
 
+  /** The likeliest first; `best` before all. */
+  byLikelihood(best: Candidate | undefined): Candidate[] {
+    const order = (one: Candidate): number =>
+      one === best ? 3 : one.latencyMillis !== undefined ? 2 : one.inMap ? 0 : 1;
+    return [...this.#all.values()].sort((a, b) => order(b) - order(a));
+  }
+
   /** @returns undefined for an endpoint to which nothing may be sent */
   add(endpoint: Endpoint, origin: 'call' | 'ping', now: Millis): Candidate | undefined {
     if (!mayBeSentTo(endpoint)) return undefined;

@@ -8,7 +8,7 @@ import { nearness } from './address-kinds.ts';
 
 export interface Best {
   readonly endpoint: Endpoint;
-  /** Round trip. */
+  /** Round trip; Infinity: not measured. */
   readonly latencyMillis: number;
 }
 

@@ -20,22 +20,24 @@
  * Source: timers and score as stock clients 1.102.3 have them, but for the early doubt.
  */
 
-import { toHex } from '../../base/bytes.ts';
 import type { Endpoint } from '../../base/endpoint.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, NEVER, seconds } from '../../base/time.ts';
 import type { Candidate } from './candidates.ts';
 import { Candidates, LONG_AGO } from './candidates.ts';
-import type { PathPhase } from './path-phase.ts';
+import type { PathPhase, PathPlan, Traffic } from './path-phase.ts';
 import { phaseOf } from './path-phase.ts';
 import type { Best } from './path-score.ts';
 import { isBetter } from './path-score.ts';
 import { ProbeBudget } from './probe-budget.ts';
+import { SentPings } from './sent-pings.ts';
 import { Suspicion } from './suspicion.ts';
 
 /** No data for so long: the peer is idle. */
 export const ACTIVE: Millis = seconds(45);
 export const TRUST: Millis = seconds(6.5);
+/** In a way that a handshake took: what waited for it goes there alone, what comes after a ping is due goes both ways. */
+const TRUST_HEARD: Millis = millis(25);
 const HEARTBEAT: Millis = seconds(3);
 const PING_TIMEOUT: Millis = seconds(5);
 const PING_AGAIN: Millis = seconds(5);
@@ -50,39 +52,21 @@ const CALL_RETRY: Millis = seconds(1);
 const ON_ITS_WAY: Millis = millis(30);
 const SETTLED: Millis = seconds(1);
 const CALL_BACK: Millis = millis(500);
+const HOPE_AGAIN: Millis = seconds(300);
+/** A copy of a handshake message goes to each. */
+const MOST_HOPES = 4;
 const LOOK_FOR_BETTER: Millis = seconds(60);
 /** Nothing better is looked for than a path this short. */
 const SHORT_MILLIS = 5;
 
-/** When data last went to a peer, came from it, or waited for a path to it; 0 for never. */
-export interface Traffic {
-  readonly sent: Millis;
-  readonly received: Millis;
-  readonly wanted: Millis;
-}
-
-export interface PathPlan {
-  readonly phase: PathPhase;
-  /** To be pinged now; each is told back by `pinging`. */
-  readonly ping: readonly Endpoint[];
-  /** A call-me-maybe is due; told back by `calling`. */
-  readonly call: boolean;
-  /** When to ask again if nothing happens before; NEVER for an idle peer. */
-  readonly wake: Millis;
-}
-
-interface SentPing {
-  readonly candidate: Candidate;
-  readonly at: Millis;
-}
-
 export class PeerPath {
   readonly #candidates = new Candidates();
-  readonly #sent = new Map<string, SentPing>();
+  readonly #sent = new SentPings();
   readonly #budget = new ProbeBudget();
   #best: (Best & { readonly candidate: Candidate; readonly since: Millis }) | undefined;
   #trustedUntil: Millis = millis(0);
   readonly #suspicion = new Suspicion();
+  #hopedAt: Millis = LONG_AGO;
   #lookedAt: Millis = LONG_AGO;
   #callAt: Millis = LONG_AGO;
   /** A call was heard whose pings have not all gone out. */
@@ -145,7 +129,7 @@ export class PeerPath {
     if (candidate === undefined) return;
     candidate.pingedAt = now;
     this.#budget.spend(now);
-    this.#sent.set(toHex(transaction), { candidate, at: now });
+    this.#sent.add(transaction, candidate, now);
   }
 
   /** A call-me-maybe has left, or could not. */
@@ -160,10 +144,8 @@ export class PeerPath {
 
   /** The endpoint that a pong proves; undefined where no ping of ours has that transaction. */
   pong(transaction: Uint8Array, now: Millis): Best | undefined {
-    const text = toHex(transaction);
-    const ping = this.#sent.get(text);
+    const ping = this.#sent.answered(transaction);
     if (ping === undefined) return undefined;
-    this.#sent.delete(text);
     const { candidate } = ping;
     const best = this.#best;
     const same = best?.candidate === candidate;
@@ -186,6 +168,23 @@ export class PeerPath {
     this.#lookedAt = LONG_AGO;
     this.#callAt = LONG_AGO;
     for (const candidate of this.#candidates.values()) candidate.pingedAt = LONG_AGO;
+  }
+
+  /** Where a handshake may find a peer that no way is known to; none for a while after that. */
+  hopes(now: Millis): readonly Endpoint[] {
+    if (this.#best !== undefined || now < this.#hopedAt + HOPE_AGAIN) return [];
+    this.#hopedAt = now;
+    const likely = this.#candidates.byLikelihood(undefined).slice(0, MOST_HOPES);
+    return likely.map(({ endpoint }) => endpoint);
+  }
+
+  /** A handshake that has proved itself came from there: likely a way, where none is known; trusted for an answer. */
+  heard(source: Endpoint, now: Millis): void {
+    if (this.#best !== undefined) return;
+    const candidate = this.#candidates.add(source, 'ping', now);
+    if (candidate === undefined) return;
+    this.#best = { endpoint: candidate.endpoint, latencyMillis: Infinity, candidate, since: now };
+    this.#trustedUntil = after(now, TRUST_HEARD);
   }
 
   /** The peer itself started anew: what it was at before means nothing. */
@@ -221,14 +220,13 @@ export class PeerPath {
   /** Candidates to ping now, the likeliest first. */
   #due(phase: PathPhase, look: boolean, now: Millis): Candidate[] {
     const best = this.#best?.candidate;
-    const due = [...this.#candidates.values()].filter(
-      (one) =>
-        (look || (one === best && phase !== 'idle')) &&
-        now >= one.pingedAt + this.#pause(one, phase),
-    );
-    const order = (one: Candidate): number =>
-      one === best ? 3 : one.latencyMillis !== undefined ? 2 : one.inMap ? 0 : 1;
-    return due.sort((a, b) => order(b) - order(a));
+    return this.#candidates
+      .byLikelihood(best)
+      .filter(
+        (one) =>
+          (look || (one === best && phase !== 'idle')) &&
+          now >= one.pingedAt + this.#pause(one, phase),
+      );
   }
 
   #looksForBetter(now: Millis): boolean {
@@ -264,12 +262,8 @@ export class PeerPath {
 
   /** Pings that nobody will answer now; the best endpoint goes with its last one once it is not trusted. */
   #forgetOld(now: Millis): void {
-    for (const [text, { candidate, at }] of this.#sent) {
-      if (now < at + PING_TIMEOUT) continue;
-      this.#sent.delete(text);
-      const isBest = candidate === this.#best?.candidate;
-      if (isBest && now >= this.#trustedUntil) this.#best = undefined;
-    }
+    for (const { candidate } of this.#sent.takeOlder(millis(now - PING_TIMEOUT)))
+      if (candidate === this.#best?.candidate && now >= this.#trustedUntil) this.#best = undefined;
     this.#candidates.expire(now);
     if (this.#best !== undefined && this.#candidates.get(this.#best.endpoint) === undefined)
       this.#best = undefined;
@@ -292,9 +286,7 @@ export class PeerPath {
 
   #doubtSilence({ sent, received }: Traffic, now: Millis): void {
     if (now >= this.#trustedUntil) return;
-    for (const { candidate, at } of this.#sent.values()) {
-      const overdue = candidate === this.#best?.candidate && now >= at + UNANSWERED;
-      if (overdue && received < at && sent >= at) this.#trustedUntil = now;
-    }
+    for (const { at } of this.#sent.to(this.#best?.candidate))
+      if (now >= at + UNANSWERED && received < at && sent >= at) this.#trustedUntil = now;
   }
 }

@@ -3,9 +3,8 @@ import type { Endpoint } from '../../../src/base/endpoint.ts';
 import { formatEndpoint, parseEndpoint } from '../../../src/base/endpoint.ts';
 import type { Millis } from '../../../src/base/time.ts';
 import { millis, NEVER } from '../../../src/base/time.ts';
-import type { PathPhase } from '../../../src/protocol/disco/path-phase.ts';
+import type { PathPhase, PathPlan, Traffic } from '../../../src/protocol/disco/path-phase.ts';
 import { phaseOf } from '../../../src/protocol/disco/path-phase.ts';
-import type { PathPlan, Traffic } from '../../../src/protocol/disco/peer-path.ts';
 import { PeerPath } from '../../../src/protocol/disco/peer-path.ts';
 import { must } from '../../must.ts';
 import { seeded } from '../../seeded.ts';
@@ -286,3 +285,53 @@ t.test('path: one whose pong may be on its way is not asked twice', async (t) =>
   walk.busy(100);
   t.equal(walk.pings.length, 1);
 });
+
+t.test(
+  'path: a handshake may hope for a peer that no way is known to, once in 5 minutes',
+  async (t) => {
+    const walk = new Walk();
+    const called = at('203.0.113.8:5000');
+    const map = Array.from({ length: 8 }, (_, i) => at(`203.0.113.7:${5000 + i}`));
+    walk.path.setMap(map, walk.now);
+    walk.path.called([called], walk.now);
+    const hopes = walk.path.hopes(walk.now).map(formatEndpoint);
+    t.equal(hopes.length, 4, 'not everywhere');
+    t.equal(hopes[0], formatEndpoint(called), 'where it says that it is, first');
+    walk.now = millis(walk.now + 299_000);
+    t.same(walk.path.hopes(walk.now), []);
+    walk.now = millis(walk.now + 1000);
+    t.equal(walk.path.hopes(walk.now).length, 4);
+    const known = new Walk();
+    known.path.setMap([WAN], known.now);
+    known.answers = new Map([[formatEndpoint(WAN), 20]]);
+    known.busy(100);
+    t.same(known.path.hopes(known.now), [], 'a way is known');
+  },
+);
+
+t.test(
+  'path: from where a handshake came is a way for its answer, and must prove itself',
+  async (t) => {
+    const walk = new Walk();
+    walk.path.heard(WAN, walk.now);
+    t.equal(walk.path.best && formatEndpoint(walk.path.best.endpoint), formatEndpoint(WAN));
+    t.ok(walk.path.trustedUntil > walk.now && walk.path.trustedUntil <= walk.now + 25);
+    walk.live(12_000, ({ now, traffic }) => {
+      traffic.sent = now;
+    });
+    t.ok(
+      walk.pings.some(({ to }) => to === formatEndpoint(WAN)),
+      'asked',
+    );
+    t.equal(walk.path.best, undefined, 'and given up');
+    walk.answers = new Map([[formatEndpoint(LAN), 20]]);
+    walk.path.setMap([LAN], walk.now);
+    walk.busy(6000);
+    walk.path.heard(WAN, walk.now);
+    t.equal(
+      walk.path.best && formatEndpoint(walk.path.best.endpoint),
+      formatEndpoint(LAN),
+      'moves nothing',
+    );
+  },
+);

@@ -41,7 +41,8 @@ function meshTunnel(clock: Clock, random: Seeded, port: Partial<MeshPort>): Tunn
       },
       timestamps: { bound: undefined, extend: (_, done) => done(true) },
       mesh: {
-        send: () => {},
+        send: () => false,
+        heard: () => {},
         relay: () => {},
         relayEnd: () => {},
         wanted: () => {},
@@ -60,7 +61,7 @@ t.test(
     clock.runTo(1000);
     const random = seeded(3);
     const sent: number[] = [];
-    const tunnel = meshTunnel(clock, random, { send: () => void sent.push(clock.now()) });
+    const tunnel = meshTunnel(clock, random, { send: () => sent.push(clock.now()) === 0 });
     const peer = nodePublic(random.bytes(32));
     tunnel.configure({
       privateKey: new NodePrivate(random.bytes(32)),
@@ -115,6 +116,7 @@ t.test('new key: whoever we talked with is called with it at once, and nobody el
     send: (to, datagram) => {
       called.push([clock.now(), to === there]);
       if (to === there) other.mesh?.relayed(mine, datagram);
+      return false;
     },
   });
   us.configure({
@@ -145,3 +147,32 @@ t.test('new key: whoever we talked with is called with it at once, and nobody el
   us.close();
   other.close();
 });
+
+t.test(
+  'handshake: one that took an untried way is tried again by others after half a second',
+  async (t) => {
+    const clock = new Clock();
+    clock.runTo(1000);
+    const random = seeded(8);
+    const sent: (readonly [number, boolean])[] = [];
+    const tunnel = meshTunnel(clock, random, {
+      send: (_to, _datagram, again) => {
+        sent.push([clock.now(), again]);
+        return !again;
+      },
+    });
+    tunnel.configure({
+      privateKey: new NodePrivate(random.bytes(32)),
+      peers: [{ publicKey: nodePublic(random.bytes(32)), allowedIps: [] }],
+    });
+    tunnel.up();
+    tunnel.onEvent({ type: 'handshake-wanted', peer: 1 });
+    clock.runTo(6000);
+    t.same(sent.slice(0, 2), [
+      [1000, false],
+      [1500, true],
+    ]);
+    t.equal(sent.length, 2, 'and then as usual');
+    tunnel.close();
+  },
+);
