@@ -63,7 +63,7 @@ class Member {
     this.#wires = new NodeWires(env);
     this.tunnel = new Tunnel(env, {
       arena: this.#arena,
-      link: { send: (command) => this.#obey(command) },
+      link: { send: (command) => this.#obey(command), flush: () => {} },
       sockets: {
         open: () => ({
           port: endpoint.port,

@@ -31,6 +31,7 @@ import type { Arena } from './node/dataplane/arena.ts';
 import { createArena, DEFAULT_SIZES } from './node/dataplane/arena.ts';
 import type { Event } from './node/dataplane/commands.ts';
 import type { WorkerSetup } from './node/dataplane/worker.ts';
+import { CommandBatch } from './node/tunnel/command-batch.ts';
 import type { MeshPort, SocketsPort } from './node/tunnel/ports.ts';
 import { Tunnel } from './node/tunnel/tunnel.ts';
 import type { Gso } from './node/tunnel/tunnel-health.ts';
@@ -123,6 +124,7 @@ class Running {
   readonly #parts: Parts;
   readonly #tunnel: Tunnel;
   readonly #health: TunnelHealth;
+  readonly #link: CommandBatch;
   readonly #listening: Listening;
   readonly #network: LinkNetwork;
   readonly #startedAt: Millis;
@@ -145,9 +147,10 @@ class Running {
     this.#startedAt = env.now();
     this.#network = new LinkNetwork(setup.name);
     this.#health = new TunnelHealth(setup.name, env.log);
+    this.#link = new CommandBatch((commands) => parts.worker.postMessage(commands));
     this.#tunnel = new Tunnel(env, {
       arena: parts.arena,
-      link: { send: (command) => parts.worker.postMessage(command) },
+      link: this.#link,
       sockets: this.#sockets(),
       timestamps: timestampStore(setup.timestampBound, this.#health),
       mesh: parts.mesh,
@@ -258,9 +261,10 @@ class Running {
     this.#watch?.close();
     this.#listening.close();
     this.#cancelLook();
-    const { worker, device } = this.#parts;
+    const { device } = this.#parts;
     // It ends by itself: a thread that is terminated in a call from native code takes the process with it.
-    worker.postMessage({ type: 'stop' });
+    this.#link.send({ type: 'stop' });
+    this.#link.flush();
     await this.#ended.promise;
     this.#tunnel.close();
     device.file.close();

@@ -90,6 +90,7 @@ export class SimNode {
           queue.push(command);
           clock.setTimer(clock.now(), flush);
         },
+        flush: () => {},
       },
       sockets: {
         open: () => ({

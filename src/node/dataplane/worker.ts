@@ -51,6 +51,7 @@ class Worker {
   readonly #plane: Plane;
   readonly #port: NonNullable<typeof parentPort>;
   readonly #tun: Waiting;
+  readonly #commands: Command[] = [];
   #udp: Waiting[] = [];
 
   constructor(setup: WorkerSetup, port: NonNullable<typeof parentPort>) {
@@ -83,7 +84,7 @@ class Worker {
       catchUp: () => this.#catchUp(),
     });
     this.#tun = onReadable(this.#native, setup.tun.fd, () => this.#tunReadable());
-    port.on('message', (command: Command) => this.#apply(command));
+    port.on('message', (commands: readonly Command[]) => this.#applyAll(commands));
     this.#notify({ type: 'ready', aead: aead.name, refusedAeads: refused });
   }
 
@@ -117,7 +118,14 @@ class Worker {
       received !== undefined;
       received = receiveMessageOnPort(this.#port)
     )
-      this.#apply(received.message as Command);
+      this.#applyAll(received.message as readonly Command[]);
+  }
+
+  /** In order, also where a command catches up with those behind it. */
+  #applyAll(commands: readonly Command[]): void {
+    this.#commands.push(...commands);
+    for (let next = this.#commands.shift(); next !== undefined; next = this.#commands.shift())
+      this.#apply(next);
   }
 
   #apply(command: Command): void {

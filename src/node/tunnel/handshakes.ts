@@ -35,6 +35,8 @@ import type { Ways } from './ways.ts';
 /** So long after a change of our key a peer may not have heard of it, and drops what we begin without a word. */
 const KEY_NEW: Millis = seconds(5);
 const RETRY_WITH_NEW_KEY: Millis = millis(500);
+/** None waits for more than these, some milliseconds. */
+const ANSWERS_AT_ONCE = 8;
 /** After the last sign of load, cookies are asked for this much longer. */
 const LOAD_LINGERS: Millis = seconds(1);
 
@@ -46,6 +48,12 @@ export interface HandshakePorts {
   peer(publicKey: NodePublic): Peer | undefined;
   /** The peer's timers must be asked again. */
   changed(peer: Peer): void;
+}
+
+/** What answering needs besides. */
+export interface ResponderPorts extends HandshakePorts {
+  /** Answers, once the worker knows the keypair that the peer will use then. */
+  answer(source: Uint8Array, response: Uint8Array): void;
 }
 
 /** What became of handshakes: counted, and told where it concerns a peer. */
@@ -71,6 +79,8 @@ export class Handshakes {
   #loadUntil: Millis = millis(0);
   #keyNewUntil: Millis = millis(0);
 
+  #answers: { readonly source: Uint8Array; readonly response: Uint8Array }[] = [];
+
   /** What happened, by outcome. */
   readonly counts: Map<string, number> = new Map();
 
@@ -81,8 +91,11 @@ export class Handshakes {
       count: (outcome) => this.#count(outcome),
       tell: (event, peer) => this.#tell(event, peer),
     };
+    const answer = (source: Uint8Array, response: Uint8Array): void => {
+      this.#answers.push({ source, response });
+    };
     this.#initiator = new Initiator(env, ports, outcomes, () => this.#retryPause());
-    this.#responder = new Responder(env, ports, outcomes);
+    this.#responder = new Responder(env, { ...ports, answer }, outcomes);
   }
 
   get privateKey(): NodePrivate | null {
@@ -187,9 +200,24 @@ export class Handshakes {
     this.#loadUntil = after(this.#env.now(), LOAD_LINGERS);
   }
 
-  /** @param source 28 bytes of sockaddr */
+  /** `flush` must follow the last of several. @param source 28 bytes of sockaddr */
   receive(datagram: Uint8Array, source: Uint8Array): void {
     this.#count(this.#outcome(datagram, source));
+    if (this.#answers.length === ANSWERS_AT_ONCE) this.flush();
+  }
+
+  receiveAlone(datagram: Uint8Array, source: Uint8Array): void {
+    this.receive(datagram, source);
+    this.flush();
+  }
+
+  /** Sends the answers to what was received: a message to the worker costs as much as the rest of a handshake's calls. */
+  flush(): void {
+    if (this.#answers.length === 0) return;
+    const answers = this.#answers;
+    this.#answers = [];
+    this.#ports.keypairs.announce();
+    for (const { source, response } of answers) this.#ports.ways.answer(source, response);
   }
 
   close(): void {

@@ -83,6 +83,11 @@ export class Keypairs {
     this.#link.send({ type: 'keypair', slot: peer.slot, keypair: slot, as });
   }
 
+  /** The worker is told now of what was installed, before a peer that uses it is answered. */
+  announce(): void {
+    this.#link.flush();
+  }
+
   /** Wipes a slot that no peer slot names. */
   free(slot: number): void {
     const { layout, u8 } = this.#arena;

@@ -7,7 +7,10 @@ import type { Command, Report } from '../dataplane/commands.ts';
 
 /** The data plane, at the other end of a message channel. */
 export interface PlaneLink {
+  /** It leaves at the end of this turn at the latest, in order; what it holds must not change until then. */
   send(command: Command): void;
+  /** What was sent leaves now. */
+  flush(): void;
 }
 
 /** UDP sockets of both families on one port. */

@@ -18,16 +18,16 @@ import {
   openInitiation,
 } from '../../protocol/wireguard/noise.ts';
 import { isLater } from '../../protocol/wireguard/tai64n.ts';
-import type { HandshakePorts, Outcomes } from './handshakes.ts';
+import type { Outcomes, ResponderPorts } from './handshakes.ts';
 import type { Peer } from './peer.ts';
 import { presharedKeyBytes } from './peer.ts';
 
 export class Responder {
   readonly #env: Env;
-  readonly #ports: HandshakePorts;
+  readonly #ports: ResponderPorts;
   readonly #outcomes: Outcomes;
 
-  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes) {
+  constructor(env: Env, ports: ResponderPorts, outcomes: Outcomes) {
     this.#env = env;
     this.#ports = ports;
     this.#outcomes = outcomes;
@@ -56,7 +56,7 @@ export class Responder {
   }
 
   #respond(peer: Peer, theirs: PeerKey, received: ReceivedInitiation, source: Uint8Array): string {
-    const { keypairs, active, ways, changed } = this.#ports;
+    const { keypairs, active, ways, changed, answer } = this.#ports;
     const now = this.#env.now();
     active.activate(peer);
     const keypair = keypairs.take();
@@ -76,7 +76,7 @@ export class Responder {
     const { keys, message } = response;
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt: NEVER });
     peer.cookies.addMacs(message, now);
-    ways.answer(source, message);
+    answer(source, message);
     this.#outcomes.tell('initiation answered', peer);
     changed(peer);
     return 'initiation answered';

@@ -193,7 +193,7 @@ export class Tunnel implements ConfigurableInterface {
       active: this.#active,
       port,
       sendTo,
-      handshake: (datagram, source) => this.#handshakes.receive(datagram, source),
+      handshake: (datagram, source) => this.#handshakes.receiveAlone(datagram, source),
       dropKeypairs: (peer) => this.#dropKeypairs(peer),
       reserveTimestamps: () => this.#handshakes.reserveTimestamps(),
     });
@@ -294,6 +294,7 @@ export class Tunnel implements ConfigurableInterface {
       if (!this.#listener.isOpen || this.mesh?.takes(datagram, source) === true) return;
       this.#handshakes.receive(datagram, source);
     });
+    this.#handshakes.flush();
     if (count >= BUSY_DATAGRAMS) this.#handshakes.busy();
   }
 }

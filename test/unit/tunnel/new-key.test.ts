@@ -27,7 +27,7 @@ function meshTunnel(clock: Clock, random: Seeded, port: Partial<MeshPort>): Tunn
     },
     {
       arena: createArena({ activePeers: 4, flows: 64, rules: 64 }),
-      link: { send: () => {} },
+      link: { send: () => {}, flush: () => {} },
       sockets: {
         open: () => ({
           port: 41641,
