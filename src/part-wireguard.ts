@@ -3,9 +3,13 @@
 import { assets } from './assets.ts';
 import { carriedNative } from './carried-native.ts';
 import { bootClock } from './linux/clock.ts';
+import { releaseMemory } from './linux/malloc.ts';
 import type { Joined } from './run-main.ts';
 import { startWireguard } from './start-wireguard.ts';
 import { runWireguard } from './wireguard.ts';
+
+/** Whoever waited for us has set peers and addresses by then. */
+const SET_UP_MS = 1000;
 
 export function join(stateFolder: string): Joined {
   const ours = assets();
@@ -13,6 +17,13 @@ export function join(stateFolder: string): Joined {
   return {
     start: startWireguard({ ...carried, assets: ours }),
     now: bootClock(carried.native),
-    run: runWireguard,
+    run: (options, ports) =>
+      runWireguard(options, {
+        ...ports,
+        ready: () => {
+          ports.ready();
+          setTimeout(() => releaseMemory(carried.native, 'given back'), SET_UP_MS).unref();
+        },
+      }),
   };
 }

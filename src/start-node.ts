@@ -15,6 +15,7 @@ import type { Millis } from './base/time.ts';
 import { after, millis } from './base/time.ts';
 import { serveWatchersOrSay } from './control/metrics/server.ts';
 import { ownKey } from './crypto/x25519.ts';
+import { releaseMemory } from './linux/malloc.ts';
 import { watchNetwork } from './linux/network-watch.ts';
 import { peerCredentials } from './linux/peer-credentials.ts';
 import { serviceManager } from './linux/sd-notify.ts';
@@ -208,8 +209,8 @@ export async function runNode(
   service.tell('READY=1');
   ends.defer(beatWatchdog(env, service));
   await rehearseContact(env);
-  // The garbage of the start would be collected in somebody's first contact else.
-  globalThis.gc?.({ type: 'major', execution: 'sync' });
+  // Else the garbage of the start would be collected in somebody's first contact.
+  releaseMemory(native, 'kept');
   mesh.reserveTimestamps();
   const gone = tunnel.gone.then(() => 'interface deleted');
   const reason = await Promise.race([stop, gone]);
