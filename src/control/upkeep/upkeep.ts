@@ -49,8 +49,9 @@ export class Upkeep {
   #cancel: () => void = () => {};
   #remembered: number;
   #hourly: number;
-  /** What a restart must know of them is not stored yet. */
+  /** What a restart must know is not stored yet: of these nodes, and of who routes what. */
   readonly #fresh = new Set<NodeId>();
+  #due = false;
   #storing: Promise<void> | undefined;
   readonly #unsubscribe: () => void;
   #closed = false;
@@ -89,30 +90,28 @@ export class Upkeep {
   }
 
   #heard({ model, live }: Network, news: readonly News[]): void {
-    let due = false;
     for (const one of news) {
-      if (one.type === 'primaries moved') due = true;
+      if (one.type === 'primaries moved') this.#due = true;
       if (one.type !== 'node live' || !isWorthRemembering(model, live, one.node)) continue;
       this.#fresh.add(one.node);
-      due = true;
+      this.#due = true;
     }
-    if (due) this.#storing ??= this.#store();
+    if (this.#due) this.#storing ??= this.#store();
   }
 
   /** One commit after another: what comes meanwhile is in the next. */
   async #store(): Promise<void> {
     const { coordinator } = this.#options;
-    await this.#tried('remember', async () => {
-      do {
-        // All that this very turn brings.
-        await undefined;
-        const nodes = [...this.#fresh];
-        this.#fresh.clear();
-        await coordinator.change(SERVER, (model) =>
-          remember(model, coordinator.network.live, nodes),
-        );
-      } while (this.#fresh.size > 0);
-    });
+    // All that this very turn brings.
+    await undefined;
+    while (this.#due) {
+      this.#due = false;
+      const nodes = [...this.#fresh];
+      this.#fresh.clear();
+      await this.#tried('remember', () =>
+        coordinator.change(SERVER, (model) => remember(model, coordinator.network.live, nodes)),
+      );
+    }
     this.#storing = undefined;
   }
 

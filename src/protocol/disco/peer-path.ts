@@ -191,6 +191,7 @@ export class PeerPath {
   reset(): void {
     this.doubt();
     this.#best = undefined;
+    this.#hopedAt = LONG_AGO;
     this.#suspicion.forget();
     this.#called = false;
     this.#candidates.reset();

@@ -98,6 +98,9 @@ t.test(
     t.same(walk.path.hopes(walk.now), []);
     walk.now = millis(walk.now + 1000);
     t.equal(walk.path.hopes(walk.now).length, 4);
+    walk.path.reset();
+    walk.path.setMap(map, walk.now);
+    t.equal(walk.path.hopes(walk.now).length, 4, 'a peer that has started anew');
     const known = new Walk();
     known.path.setMap([WAN], known.now);
     known.answers = new Map([[formatEndpoint(WAN), 20]]);

@@ -115,6 +115,13 @@ t.test(
     kept.coordinator.said(b, { homeDerp: 900 });
     await new Promise((done) => setImmediate(done));
     t.same(kept.kinds(), ['remembered', 'remembered']);
+    kept.coordinator.said(a, { homeDerp: 900 });
+    await undefined;
+    await undefined;
+    // While that is being stored.
+    kept.coordinator.said(b, { discoKey: `discokey:${'2'.repeat(64)}` });
+    await new Promise((done) => setImmediate(done));
+    t.same(kept.kinds(), ['remembered', 'remembered']);
     await kept.live(LOOK_MS);
     t.same(kept.kinds(), []);
     kept.coordinator.said(a, { endpoints: ['192.0.2.1:41641'] });
