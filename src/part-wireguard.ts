@@ -8,9 +8,6 @@ import type { Joined } from './run-main.ts';
 import { startWireguard } from './start-wireguard.ts';
 import { runWireguard } from './wireguard.ts';
 
-/** Whoever waited for us has set peers and addresses by then. */
-const SET_UP_MS = 1000;
-
 export function join(stateFolder: string): Joined {
   const ours = assets();
   const carried = carriedNative(ours, stateFolder);
@@ -22,7 +19,7 @@ export function join(stateFolder: string): Joined {
         ...ports,
         ready: () => {
           ports.ready();
-          setTimeout(() => releaseMemory(carried.native, 'given back'), SET_UP_MS).unref();
+          releaseMemory(carried.native, 'given back');
         },
       }),
   };
