@@ -18,8 +18,9 @@ export function join(stateFolder: string): Joined {
       runWireguard(options, {
         ...ports,
         ready: () => {
-          ports.ready();
+          // Before: a tunnel that is ready is at rest.
           releaseMemory(carried.native, 'given back');
+          ports.ready();
         },
       }),
   };
