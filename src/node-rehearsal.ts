@@ -185,7 +185,7 @@ class Member {
   }
 }
 
-/** One round a turn; the first takes some 20 ms, the last 2. @throws BugError where the two do not meet */
+/** One round a turn, some 70 ms in all. @throws BugError where the two do not meet */
 export async function rehearseContact(real: Env): Promise<void> {
   const env: Env = { ...real, setTimer: () => () => {}, log: lineLog(() => {}, 'error') };
   const post: Post = [];

@@ -208,11 +208,13 @@ export async function runNode(
   env.log.info('node: ready', { interface: options.tun, socket: options.socket });
   service.tell('READY=1');
   ends.defer(beatWatchdog(env, service));
+  const gone = tunnel.gone.then(() => 'interface deleted');
+  // It may fail before anybody waits for it.
+  gone.catch(() => {});
   await rehearseContact(env);
   // Else the garbage of the start would be collected in somebody's first contact.
   releaseMemory(native, 'kept');
   mesh.reserveTimestamps();
-  const gone = tunnel.gone.then(() => 'interface deleted');
   const reason = await Promise.race([stop, gone]);
   env.log.info('node: ending', { reason });
   service.tell('STOPPING=1');

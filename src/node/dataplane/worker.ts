@@ -52,6 +52,8 @@ class Worker {
   readonly #port: NonNullable<typeof parentPort>;
   readonly #tun: Waiting;
   readonly #commands: Command[] = [];
+  /** How many of them have had their turn. */
+  #applied = 0;
   #udp: Waiting[] = [];
 
   constructor(setup: WorkerSetup, port: NonNullable<typeof parentPort>) {
@@ -123,9 +125,12 @@ class Worker {
 
   /** In order, also where a command catches up with those behind it. */
   #applyAll(commands: readonly Command[]): void {
-    this.#commands.push(...commands);
-    for (let next = this.#commands.shift(); next !== undefined; next = this.#commands.shift())
-      this.#apply(next);
+    // One by one, and no shift: a file may allow a hundred thousand prefixes in one turn.
+    for (const command of commands) this.#commands.push(command);
+    while (this.#applied < this.#commands.length)
+      this.#apply(this.#commands[this.#applied++] as Command);
+    this.#commands.length = 0;
+    this.#applied = 0;
   }
 
   #apply(command: Command): void {

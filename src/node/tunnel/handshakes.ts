@@ -211,7 +211,7 @@ export class Handshakes {
     this.flush();
   }
 
-  /** Sends the answers to what was received: a message to the worker costs as much as the rest of a handshake's calls. */
+  /** Sends the answers to what was received, after one message to the worker for all of them. */
   flush(): void {
     if (this.#answers.length === 0) return;
     const answers = this.#answers;

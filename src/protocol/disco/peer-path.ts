@@ -12,7 +12,8 @@
  * `phaseOf` alone draws the picture, from the facts of the moment. A pong trusts its endpoint; a heartbeat
  * every 3 s keeps the trust. A heartbeat unanswered for 1.5 s, while we send and nothing comes back, ends the
  * trust at once: a path that died under traffic is doubled by the relay after 4.5 s at most, not after 6.5 s.
- * The peer then calls, and that ends our trust as well, as does a ping from where none came before.
+ * The peer then calls, and that ends our trust as well, as does a ping from where none came before. Where no way
+ * is known, the source of a handshake is one, trusted for its answer alone.
  *
  * Never more than 10 probes a second to a peer's endpoints, whatever a map, a call or a peer says, and none
  * at all to an idle peer that does not call. A ping is answered elsewhere: that is a courtesy, not a state.
@@ -50,6 +51,7 @@ const CALL_AGAIN: Millis = seconds(5);
 const CALL_RETRY: Millis = seconds(1);
 /** A ping so young may yet be answered. */
 const ON_ITS_WAY: Millis = millis(30);
+/** So long after a best was found the first pings of both ends are over. */
 const SETTLED: Millis = seconds(1);
 const CALL_BACK: Millis = millis(500);
 const HOPE_AGAIN: Millis = seconds(300);
