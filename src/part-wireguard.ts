@@ -3,7 +3,6 @@
 import { assets } from './assets.ts';
 import { carriedNative } from './carried-native.ts';
 import { bootClock } from './linux/clock.ts';
-import { releaseMemory } from './linux/malloc.ts';
 import type { Joined } from './run-main.ts';
 import { startWireguard } from './start-wireguard.ts';
 import { runWireguard } from './wireguard.ts';
@@ -14,14 +13,6 @@ export function join(stateFolder: string): Joined {
   return {
     start: startWireguard({ ...carried, assets: ours }),
     now: bootClock(carried.native),
-    run: (options, ports) =>
-      runWireguard(options, {
-        ...ports,
-        ready: () => {
-          // Before: a tunnel that is ready is at rest.
-          releaseMemory(carried.native, 'given back');
-          ports.ready();
-        },
-      }),
+    run: runWireguard,
   };
 }

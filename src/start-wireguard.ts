@@ -20,6 +20,7 @@ import { interfaceReport } from './interface-report.ts';
 import type { Native } from './linux/ffi.ts';
 import { configureLink, setGsoMaxBytes } from './linux/ip.ts';
 import { LinkNetwork } from './linux/link-network.ts';
+import { releaseMemory } from './linux/malloc.ts';
 import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
 import { linkInfo, watchLink } from './linux/netlink.ts';
 import { networkSystem } from './linux/network-system.ts';
@@ -183,6 +184,7 @@ class Running {
       },
       publicKeyOf: (key) => nodePublic(ownKey(key.expose()).publicKey),
       report: () => this.#report(),
+      releaseMemory: (code) => releaseMemory(this.#native, code),
       setNetwork: (setting) => this.#network.set(setting),
       gone: this.#gone.promise,
       close: () => this.#close(),

@@ -58,6 +58,8 @@ export interface RunningTunnel {
   publicKeyOf(key: NodePrivate): NodePublic;
   /** The interface was deleted, or the tunnel can no longer work; rejects with the reason for that. */
   readonly gone: Promise<void>;
+  /** Gives back what lies unused after the start, or after a change that named many peers. */
+  releaseMemory(code: 'kept' | 'given back'): void;
   /** Removes the interface. May be called after `gone`. */
   close(): Promise<void>;
 }
@@ -105,10 +107,13 @@ export async function runWireguard(
       target: tunnel.target,
       report: () => tunnel.report(),
       publicKeyOf: tunnel.publicKeyOf,
+      releaseMemory: () => tunnel.releaseMemory('kept'),
       env,
     });
     try {
       env.log.info('wireguard: ready', { interface: options.name, socket: uapi.path });
+      // Before: a tunnel that is ready is at rest.
+      tunnel.releaseMemory('given back');
       ports.ready();
       const removed = uapi.removed.then(() => 'socket removed');
       const reason = await Promise.race([gone, removed, ports.stop]);

@@ -28,7 +28,7 @@ export function equalSecret(a: Uint8Array, b: Uint8Array): boolean {
 
 export function isZero(bytes: Uint8Array): boolean {
   let any = 0;
-  for (const byte of bytes) any |= byte;
+  for (let i = 0; i < bytes.length; i++) any |= bytes[i] as number;
   return any === 0;
 }
 

@@ -51,7 +51,8 @@ function groupsOf(text: string, last: boolean): number[] | undefined {
   if (text === '') return [];
   const bytes: number[] = [];
   const parts = text.split(':');
-  for (const [i, part] of parts.entries()) {
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as string;
     const ipv4 = last && i === parts.length - 1 ? parseIpv4(part) : undefined;
     if (ipv4 !== undefined) {
       bytes.push(...ipv4);

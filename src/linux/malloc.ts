@@ -12,7 +12,7 @@ export function trimMalloc(native: Native): () => void {
 }
 
 /**
- * Gives back what a start leaves behind: garbage, where V8 was started with --expose-gc, as the single executable
+ * Gives back what a start, or any other large piece of work, leaves behind: garbage, where V8 was started with --expose-gc, as the single executable
  * is, and malloc's holes. Of a tunnel's 36 MB of anonymous memory these are 4 to 6. It takes 20 to 45 ms.
  *
  * @param code functions that were compiled and may be wanted soon: kept, or given back too

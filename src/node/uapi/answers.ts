@@ -26,7 +26,7 @@ export function formatStatus(status: InterfaceStatus): string {
     );
     for (const prefix of peer.allowedIps) lines.push(`allowed_ip=${formatPrefix(prefix)}`);
   }
-  return lines.map((line) => `${line}\n`).join('');
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
 /** The last lines of an answer. */

@@ -29,6 +29,8 @@ export const UAPI_FOLDER = '/var/run/wireguard';
 
 const MAX_CLIENTS = 32;
 const CLIENT_PATIENCE = seconds(30);
+/** Peers in one client's changes from which on memory is given back after it: 1,000 leave some 4 MB. */
+const MANY_PEERS = 256;
 /** What wireguard-go answers where it has no better number (ENOANO). */
 const UNKNOWN_ERRNO = -55;
 
@@ -41,6 +43,8 @@ export interface UapiPorts {
   /** For `get=status`. */
   report(): Promise<InterfaceReport>;
   publicKeyOf(key: NodePrivate): NodePublic;
+  /** Called when a client has gone that named many peers: what it said is garbage now. */
+  releaseMemory(): void;
   readonly env: Env;
 }
 
@@ -116,6 +120,7 @@ function serve(socket: Socket, ports: UapiPorts): void {
   const { env } = ports;
   const reader = new RequestReader(interfaceIndex);
   let answering = false;
+  let peersNamed = 0;
   let cancelDeadline: (() => void) | undefined;
   const watch = (): void => {
     if (!answering && !reader.partial) return;
@@ -139,6 +144,7 @@ function serve(socket: Socket, ports: UapiPorts): void {
     else {
       answering = true;
       socket.pause();
+      if (request.type === 'set') peersNamed += request.change.peers.length;
       void answer(request, ports).then((text) => socket.write(text, answered));
     }
     watch();
@@ -150,7 +156,10 @@ function serve(socket: Socket, ports: UapiPorts): void {
   socket.on('error', (error) =>
     env.log.debug('uapi: connection broke', { interface: ports.name, error: error.message }),
   );
-  socket.once('close', () => cancelDeadline?.());
+  socket.once('close', () => {
+    cancelDeadline?.();
+    if (peersNamed >= MANY_PEERS) ports.releaseMemory();
+  });
 }
 
 /** Never rejects. */

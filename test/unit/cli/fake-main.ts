@@ -39,6 +39,7 @@ const fake = (): Joined => ({
         writeFileSync(device, `${process.pid} ${[mtuBytes, ...prefixes].join(' ')}`);
       },
       publicKeyOf: (key) => nodePublic(x25519.getPublicKey(key.expose())),
+      releaseMemory: () => {},
       gone,
       close: async () => {
         clearInterval(timer);

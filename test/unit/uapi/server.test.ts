@@ -4,21 +4,13 @@ import { connect, createServer } from 'node:net';
 import t from 'tap';
 import { ConfigError } from '../../../src/base/errors.ts';
 import { nodePublic } from '../../../src/base/keys.ts';
-import { openUapi } from '../../../src/node/uapi/server.ts';
 import { seeded } from '../../seeded.ts';
 import { FakeInterface, fakeReport } from './fake-interface.ts';
-import { FakeEnv, opened, publicKeyOf, scratch, talk } from './uapi-under-test.ts';
+import { opened, scratch, talk } from './uapi-under-test.ts';
 
 t.test('socket: its owner alone may open it, and it goes at close', async (t) => {
   const folder = `${scratch(t)}/made`;
-  const server = await openUapi({
-    name: 'own',
-    folder,
-    target: new FakeInterface(),
-    report: async () => fakeReport('x'),
-    publicKeyOf,
-    env: new FakeEnv(),
-  });
+  const server = await opened(t, new FakeInterface(), { folder, name: 'own' });
   t.equal(statSync(server.path).mode & 0o777, 0o600);
   t.equal(statSync(folder).mode & 0o777, 0o755 & ~process.umask());
   await server.close();
@@ -123,14 +115,7 @@ t.test('socket: removed by somebody, it asks the interface to end', async (t) =>
 
 t.test('close: connections end with the server', async (t) => {
   const folder = scratch(t);
-  const server = await openUapi({
-    name: 'c',
-    folder,
-    target: new FakeInterface(),
-    report: async () => fakeReport('x'),
-    publicKeyOf,
-    env: new FakeEnv(),
-  });
+  const server = await opened(t, new FakeInterface(), { folder, name: 'c' });
   const client = connect(server.path);
   await new Promise((done) => client.once('connect', done));
   const ended = new Promise((done) => client.once('close', done));
@@ -140,4 +125,18 @@ t.test('close: connections end with the server', async (t) => {
   await new Promise<void>((done) => probe.listen(server.path, done));
   t.equal(probe.listening, true, 'the place is free again');
   probe.close();
+});
+
+t.test('memory: it is given back after who named many peers, and after nobody else', async (t) => {
+  const heard = async (...texts: readonly string[]): Promise<number> => {
+    const { path, released, close } = await opened(t, new FakeInterface());
+    for (const text of texts) t.match(await talk(path, text), /errno=0\n\n$/);
+    // Its end comes after that of every connection.
+    await close();
+    return released();
+  };
+  const naming = (count: number): string =>
+    `set=1\n${Array.from({ length: count }, (_, i) => `public_key=${i.toString(16).padStart(64, '0')}\n`).join('')}\n`;
+  t.equal(await heard(naming(255), naming(255), 'get=1\n\n'), 0, 'few, twice');
+  t.equal(await heard(naming(255), naming(256)), 1, 'many');
 });

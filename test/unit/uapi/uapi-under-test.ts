@@ -48,12 +48,22 @@ export async function opened(
   t: { teardown(action: () => unknown): void },
   target: FakeInterface,
   options: { folder?: string; name?: string; env?: FakeEnv } = {},
-): Promise<UapiServer & { name: string; env: FakeEnv }> {
+): Promise<UapiServer & { name: string; env: FakeEnv; released: () => number }> {
   const { folder = UAPI_FOLDER, name = freshName(), env = new FakeEnv() } = options;
   const report = async (): Promise<InterfaceReport> => fakeReport(name);
-  const server = await openUapi({ name, folder, target, report, publicKeyOf, env });
+  let released = 0;
+  const releaseMemory = (): void => void released++;
+  const server = await openUapi({
+    name,
+    folder,
+    target,
+    report,
+    publicKeyOf,
+    releaseMemory,
+    env,
+  });
   t.teardown(() => server.close());
-  return { ...server, name, env };
+  return { ...server, name, env, released: () => released };
 }
 
 /** Sends `text` and gives what comes back until the other side ends, or `until` is there. */
