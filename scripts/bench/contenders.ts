@@ -2,10 +2,10 @@
  * Who is measured, and a pair of it to measure: both ends are the same implementation, in two namespaces
  * joined by a veth cable, and share the machine's cores with the programs that make the traffic.
  *
- *     ours       this program, its default plane, with `--aead raw` said so that no fallback passes for it
+ *     ours       this program, its default plane, with `--aead batch` said so that no fallback passes for it
  *     current    wireguard-go of today         debian    wireguard-go as Debian ships it
- *     evp node   ours with its other AEADs     rules, unfiltered    ours, built with 100 filter rules or no
- *                                                                   filter stage (variants.ts)
+ *     raw evp node         ours with its other AEADs
+ *     rules, unfiltered    ours, built with 100 filter rules or no filter stage (variants.ts)
  *
  * All log errors only: wireguard-go writes several lines for each handshake otherwise. With POSTERN_UNDER_TEST
  * another implementation stands in for ours (test/netns/implementations.ts), which tries the bench itself.
@@ -22,7 +22,15 @@ import { Lab } from '../../test/netns/lab.ts';
 import type { Pair } from '../../test/netns/pair.ts';
 import { makePair, ping } from '../../test/netns/pair.ts';
 
-export type ContenderName = 'ours' | 'current' | 'debian' | 'evp' | 'node' | 'rules' | 'unfiltered';
+export type ContenderName =
+  | 'ours'
+  | 'current'
+  | 'debian'
+  | 'raw'
+  | 'evp'
+  | 'node'
+  | 'rules'
+  | 'unfiltered';
 
 interface Contender {
   readonly implementation: ImplementationName;
@@ -44,11 +52,12 @@ export function useProgram(name: ContenderName, path: string): void {
 }
 
 const CONTENDERS: Readonly<Record<ContenderName, Contender>> = {
-  ours: own('raw'),
+  ours: own('batch'),
+  raw: own('raw'),
   evp: own('evp'),
   node: own('node'),
-  rules: own('raw'),
-  unfiltered: own('raw'),
+  rules: own('batch'),
+  unfiltered: own('batch'),
   current: { implementation: 'current', arguments: [] },
   debian: { implementation: 'debian', arguments: [] },
 };

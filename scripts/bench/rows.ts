@@ -176,7 +176,7 @@ export const ROWS: Readonly<Record<RowName, RowSpec>> = {
     bounds: [{ against: 'current', atLeast: 1 }],
   }),
   aead: row({
-    others: ['evp', 'node'],
+    others: ['raw', 'evp', 'node'],
     needs: ['tcp1'],
     figure: gbps(({ tcp1 }) => tcp1?.gbps),
     beside: { sender: cpu(({ tcp1 }) => tcp1?.senderCpuPerGb) },
@@ -189,6 +189,7 @@ export const TITLES: Readonly<Record<ContenderName, string>> = {
   ours: 'ours',
   current: 'current',
   debian: 'debian',
+  raw: 'raw',
   evp: 'evp',
   node: 'node',
   rules: `${FILTER_RULES} rules`,

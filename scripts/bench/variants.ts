@@ -38,8 +38,8 @@ export const VARIANTS: Readonly<Partial<Record<ContenderName, readonly Change[]>
       replacement: '',
     },
     {
-      file: 'src/node/dataplane/receive.ts',
-      text: 'const verdict = kernels.filterIn(text, length, (this.#now / 1000) >>> 0);',
+      file: 'src/node/dataplane/deliver.ts',
+      text: 'const verdict = kernels.filterIn(text, length, (now / 1000) >>> 0);',
       replacement: 'const verdict: number = 0;',
     },
   ],

@@ -76,8 +76,8 @@ export function wireguardCommand(run: (options: WireguardOptions) => Promise<voi
     .addOption(
       new Option(
         '--aead <name>',
-        'sealing by raw OpenSSL, its EVP interface, or node:crypto',
-      ).choices(['raw', 'evp', 'node']),
+        'sealing by raw OpenSSL in batches or one by one, its EVP interface, or node:crypto',
+      ).choices(['batch', 'raw', 'evp', 'node']),
     )
     .option('--no-offload', 'no segmentation offload on the TUN device')
     .option('--no-gso', 'no segmentation offload on the UDP sockets')

@@ -71,6 +71,13 @@ class NodeCryptoAead {
     return text;
   }
 
+  settle(): void {}
+
+  /** Known at once. */
+  forged(): boolean {
+    return false;
+  }
+
   startBatch(): void {}
 
   forget(keyAt: number): void {

@@ -6,7 +6,8 @@
  *
  *     1  the text and key of RFC 8439 2.8.2, without associated data and with a nonce of WireGuard's form
  *     2  texts of 0 to 1,424 bytes, also of lengths that fill no block, each with its known tag
- *     3  datagrams end to end: sealing or opening one leaves its neighbours as they are
+ *     3  datagrams end to end: sealing or opening one leaves its neighbours as they are, and many at once are
+ *        sealed and opened as one is
  *     4  a bit turned over in text, tag or counter is refused, and the datagram itself is still good after it
  *
  * Tags cover ciphertexts, so a right tag of a wrong text would be a forgery. The answers were computed with
@@ -19,6 +20,8 @@ import { toHex } from '../base/bytes.ts';
 export interface TestedAead {
   seal(keyAt: number, slot: number, lengthBytes: number, low: number, high: number): void;
   open(keyAt: number, slot: number, lengthBytes: number, low: number, high: number): number;
+  settle(): void;
+  forged(index: number): boolean;
   startBatch(): void;
   forget(keyAt: number): void;
 }
@@ -89,9 +92,10 @@ function sunscreen(aead: TestedAead, bytes: Uint8Array, keyAt: number): string |
   const end = text + SUNSCREEN.length + TAG_BYTES;
   bytes.set(SUNSCREEN, text);
   aead.seal(keyAt, slot, SUNSCREEN.length, COUNTER_LOW, COUNTER_HIGH);
+  aead.settle();
   if (toHex(bytes.slice(text, end)) !== SUNSCREEN_SEALED) return 'seals the RFC 8439 text wrongly';
   aead.startBatch();
-  const opened = aead.open(keyAt, slot, SUNSCREEN.length, COUNTER_LOW, COUNTER_HIGH);
+  const opened = openOne(aead, keyAt, slot, SUNSCREEN.length, COUNTER_LOW, COUNTER_HIGH);
   if (!stands(bytes, opened, SUNSCREEN)) return 'opens the RFC 8439 text wrongly';
   return undefined;
 }
@@ -104,6 +108,7 @@ function endToEnd(aead: TestedAead, bytes: Uint8Array, keyAt: number): string | 
     bytes.set(patterned(lengthBytes), text);
     const before = bytes.slice(keyAt, keyAt + SCRATCH_BYTES);
     aead.seal(keyAt, slot, lengthBytes, i, 0);
+    aead.settle();
     const end = text + lengthBytes + TAG_BYTES;
     // The own header may change: it is written after sealing, and may serve as the nonce until then.
     bytes.set(before.subarray(slot - keyAt, text - keyAt), slot);
@@ -114,12 +119,47 @@ function endToEnd(aead: TestedAead, bytes: Uint8Array, keyAt: number): string | 
     if (toHex(bytes.slice(end - TAG_BYTES, end)) !== TAGS[i]?.[1])
       return `seals ${lengthBytes} bytes wrongly`;
   }
+  return together(aead, bytes, keyAt, slots);
+}
+
+function together(
+  aead: TestedAead,
+  bytes: Uint8Array,
+  keyAt: number,
+  slots: readonly { slot: number; lengthBytes: number }[],
+): string | undefined {
+  bytes.fill(0xa5, keyAt + KEY_BYTES, keyAt + SCRATCH_BYTES);
+  for (const [i, { slot, lengthBytes }] of slots.entries()) {
+    bytes.set(patterned(lengthBytes), slot + HEADER_BYTES);
+    aead.seal(keyAt, slot, lengthBytes, i, 0);
+  }
+  aead.settle();
+  for (const [i, { slot, lengthBytes }] of slots.entries()) {
+    const tag = slot + HEADER_BYTES + lengthBytes;
+    if (toHex(bytes.slice(tag, tag + TAG_BYTES)) !== TAGS[i]?.[1])
+      return `seals ${lengthBytes} bytes among others wrongly`;
+  }
   aead.startBatch();
   const opened = slots.map(({ slot, lengthBytes }, i) => aead.open(keyAt, slot, lengthBytes, i, 0));
+  aead.settle();
   for (const [i, { lengthBytes }] of slots.entries())
-    if (!stands(bytes, opened[i] ?? -1, patterned(lengthBytes)))
+    if (aead.forged(i) || !stands(bytes, opened[i] ?? -1, patterned(lengthBytes)))
       return `opens ${lengthBytes} bytes among others wrongly`;
   return undefined;
+}
+
+/** Opens a datagram by itself: its plaintext's place, or -1. */
+function openOne(
+  aead: TestedAead,
+  keyAt: number,
+  slot: number,
+  lengthBytes: number,
+  low: number,
+  high: number,
+): number {
+  const place = aead.open(keyAt, slot, lengthBytes, low, high);
+  aead.settle();
+  return place < 0 || aead.forged(0) ? -1 : place;
 }
 
 function forged(aead: TestedAead, bytes: Uint8Array, keyAt: number): string | undefined {
@@ -128,6 +168,7 @@ function forged(aead: TestedAead, bytes: Uint8Array, keyAt: number): string | un
   for (const lengthBytes of [0, 13, 64, 1420]) {
     bytes.set(patterned(lengthBytes), text);
     aead.seal(keyAt, slot, lengthBytes, 7, 0);
+    aead.settle();
     const end = text + lengthBytes + TAG_BYTES;
     const sealed = bytes.slice(text, end);
     for (const place of [0, lengthBytes - 1, lengthBytes, lengthBytes + 7, lengthBytes + 15]) {
@@ -135,15 +176,15 @@ function forged(aead: TestedAead, bytes: Uint8Array, keyAt: number): string | un
       bytes.set(sealed, text);
       bytes[text + place] = (sealed[place] as number) ^ 0x80;
       aead.startBatch();
-      if (aead.open(keyAt, slot, lengthBytes, 7, 0) !== -1)
+      if (openOne(aead, keyAt, slot, lengthBytes, 7, 0) !== -1)
         return `takes ${lengthBytes} bytes with a changed bit at ${place}`;
     }
     bytes.set(sealed, text);
-    if (aead.open(keyAt, slot, lengthBytes, 8, 0) !== -1) return 'takes a wrong counter';
+    if (openOne(aead, keyAt, slot, lengthBytes, 8, 0) !== -1) return 'takes a wrong counter';
     bytes.set(sealed, text);
-    if (aead.open(keyAt, slot, lengthBytes, 7, 1) !== -1) return 'takes a wrong high counter';
+    if (openOne(aead, keyAt, slot, lengthBytes, 7, 1) !== -1) return 'takes a wrong high counter';
     bytes.set(sealed, text);
-    if (!stands(bytes, aead.open(keyAt, slot, lengthBytes, 7, 0), patterned(lengthBytes)))
+    if (!stands(bytes, openOne(aead, keyAt, slot, lengthBytes, 7, 0), patterned(lengthBytes)))
       return `refuses ${lengthBytes} good bytes after forged ones`;
   }
   return undefined;

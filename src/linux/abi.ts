@@ -10,6 +10,14 @@
 
 export const FILE = { O_RDWR: 2, O_NONBLOCK: 0x800, O_CLOEXEC: 0x80000 } as const;
 
+export const MEMORY = {
+  PROT_READ: 1,
+  PROT_WRITE: 2,
+  PROT_EXEC: 4,
+  MAP_PRIVATE: 2,
+  MAP_ANONYMOUS: 0x20,
+} as const;
+
 export const CLOCK = { CLOCK_BOOTTIME: 7 } as const;
 
 /** adjtimex(2): what it answers while nobody has confirmed the clock. */

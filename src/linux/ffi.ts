@@ -52,6 +52,12 @@ export interface Library {
   find<F>(name: string, result: ForeignType, parameters: readonly ForeignType[]): F | undefined;
 }
 
+/** A library whose functions can be called by others than us, too. */
+export interface AddressedLibrary extends Library {
+  /** Where the function stands, or undefined where the library has none of this name. */
+  addressOf(name: string): Address | undefined;
+}
+
 export type ForeignType = 'void' | 'int' | 'size_t';
 
 /** Calls back when a descriptor is ready; wait.ts is its only user. `status` is below zero for an error. */
@@ -66,7 +72,9 @@ export interface Native extends SystemCalls {
   /** Where `buffer`'s memory stands; true for as long as the buffer lives and is not resized. */
   addressOf(buffer: ArrayBufferLike): Address;
   /** Symbols of the process itself. */
-  readonly self: Library;
+  readonly self: AddressedLibrary;
+  /** The function that stands at `address`. */
+  functionAt<F>(address: Address, result: ForeignType, parameters: readonly ForeignType[]): F;
   /** A shared library with its own copy of what it needs; undefined where there is none. */
   deepLibrary(name: string): Library | undefined;
   poller(fd: number, callback: (status: number) => void): PollHandle;
@@ -110,7 +118,9 @@ function bindAll(koffi: typeof Koffi): Native {
       if (buffer.byteLength === 0) throw new BugError('an empty buffer has no address');
       return Number(koffi.address(buffer));
     },
-    self: searchable(library),
+    self: { ...searchable(library), addressOf: addressesOf(library) },
+    functionAt: <F>(address: Address, result: ForeignType, parameters: readonly ForeignType[]) =>
+      koffi.decode(BigInt(address), koffi.proto(result, [...parameters])) as F,
     deepLibrary: (name) => {
       // Without deep binding Node's own OpenSSL symbols get in between: SIGSEGV at the first use.
       try {
@@ -123,6 +133,11 @@ function bindAll(koffi: typeof Koffi): Native {
     poller: (fd, callback) =>
       koffi.node.poll(fd, { readable: true }, callback as never) as unknown as PollHandle,
   };
+}
+
+function addressesOf(library: Koffi.LibraryHandle): AddressedLibrary['addressOf'] {
+  const find = library.func('dlsym', P, [P, 'str']) as (handle: number, name: string) => number;
+  return (name) => find(RTLD_DEFAULT, name) || undefined;
 }
 
 function searchable(library: Koffi.LibraryHandle): Library {
@@ -175,6 +190,7 @@ function bindSystemCalls(koffi: typeof Koffi, library: Koffi.LibraryHandle): Sys
 }
 
 const P = 'size_t';
+const RTLD_DEFAULT = 0;
 type Argument = number | string;
 type Call = (...parameters: Argument[]) => number;
 

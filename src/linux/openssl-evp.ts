@@ -176,6 +176,13 @@ class EvpAead {
     return genuine ? slot + HEADER_BYTES : -1;
   }
 
+  settle(): void {}
+
+  /** Known at once. */
+  forged(): boolean {
+    return false;
+  }
+
   startBatch(): void {}
 
   forget(keyAt: number): void {

@@ -132,6 +132,13 @@ class RawAead {
     return out + KEY_BLOCK_BYTES;
   }
 
+  settle(): void {}
+
+  /** Known at once. */
+  forged(): boolean {
+    return false;
+  }
+
   startBatch(): void {
     this.#rxAt = this.#rxStart;
   }

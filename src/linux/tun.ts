@@ -6,7 +6,8 @@
  *     plain   bare packets, no header before them
  *
  * The ladder is tried from the top; a test starts further down. With a header, each packet stands behind a
- * virtio_net_hdr of 10 bytes (abi.ts). The device lives as long as the file, unless someone made it persistent.
+ * virtio_net_hdr of 10 bytes (abi.ts). Small packets that come one upon another are read several at once, by one
+ * list of calls (call-list.ts). The device lives as long as the file, unless someone made it persistent.
  *
  * `openTun` is the main thread's; `tunPort` reads and writes the descriptor on whichever thread owns the arena.
  *
@@ -15,6 +16,8 @@
 
 import { ConfigError } from '../base/errors.ts';
 import { ERRNO, FILE, STRUCT, TUN } from './abi.ts';
+import type { CallList } from './call-list.ts';
+import { callLists } from './call-list.ts';
 import { Descriptor } from './descriptor.ts';
 import { systemError } from './errno.ts';
 import type { Native } from './ffi.ts';
@@ -136,25 +139,72 @@ function attachError(name: string, result: number): Error {
   }
 }
 
-/** TunPort of node/dataplane/ports.ts. */
-export interface TunFit {
-  readonly vnetHeader: boolean;
-  readonly uso: boolean;
-  read(at: number, capacityBytes: number): number;
-  write(iovecsAt: number, count: number): number;
+/** TunPlaces of node/dataplane/arena.ts. */
+export interface TunPlaces {
+  readonly at: number;
+  readonly strideBytes: number;
+  readonly capacityBytes: number;
+  readonly count: number;
 }
 
 /** Packets of `fd` from and to places of `arena`. The descriptor stays the caller's. */
 export function tunPort(
   native: Native,
   arena: SharedMemory,
-  { fd, offload }: { readonly fd: number; readonly offload: TunOffload },
+  device: { readonly fd: number; readonly offload: TunOffload },
+  places: TunPlaces,
 ): TunFit {
-  const base = native.addressOf(arena.memory.buffer);
-  return {
-    vnetHeader: offload !== 'plain',
-    uso: offload === 'full',
-    read: (at, capacityBytes) => native.read(fd, base + at, capacityBytes),
-    write: (iovecsAt, count) => native.writev(fd, base + iovecsAt, count),
-  };
+  return new TunFit(native, arena, device, places);
+}
+
+export type { TunFit };
+
+/** TunPort of node/dataplane/ports.ts. */
+class TunFit {
+  readonly vnetHeader: boolean;
+  readonly uso: boolean;
+  readonly #native: Native;
+  readonly #fd: number;
+  readonly #base: number;
+  readonly #to: number;
+  readonly #places: TunPlaces;
+  /** A read to each place; undefined where there are no lists. */
+  readonly #list: CallList | undefined;
+
+  constructor(
+    native: Native,
+    arena: SharedMemory,
+    { fd, offload }: { readonly fd: number; readonly offload: TunOffload },
+    places: TunPlaces,
+  ) {
+    this.vnetHeader = offload !== 'plain';
+    this.uso = offload === 'full';
+    this.#native = native;
+    this.#fd = fd;
+    this.#base = native.addressOf(arena.memory.buffer);
+    this.#to = this.#base + places.at;
+    this.#places = places;
+    const read = native.self.addressOf('read');
+    const list = read === undefined ? undefined : callLists(native)?.(places.count);
+    for (let i = 0; i < places.count && read !== undefined; i++)
+      list?.set(i, read, fd, this.#to + i * places.strideBytes, places.capacityBytes);
+    this.#list = list;
+  }
+
+  read(): number {
+    return this.#native.read(this.#fd, this.#to, this.#places.capacityBytes);
+  }
+
+  readSeveral(found: Int32Array): void {
+    const { strideBytes, capacityBytes } = this.#places;
+    const list = this.#list;
+    list?.run(found.length);
+    for (let i = 0; i < found.length; i++)
+      found[i] =
+        list?.result(i) ?? this.#native.read(this.#fd, this.#to + i * strideBytes, capacityBytes);
+  }
+
+  write(iovecsAt: number, count: number): number {
+    return this.#native.writev(this.#fd, this.#base + iovecsAt, count);
+  }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import t from 'tap';
 import { unpackPackages } from '../../scripts/debian.ts';
 import * as abi from '../../src/linux/abi.ts';
+import { RUN } from '../../src/linux/call-list.ts';
 
 const { STRUCT, CMSG_ALIGN, NETLINK_ALIGN, ...TABLES } = abi;
 
@@ -14,6 +15,7 @@ const HEADERS = [
   'stddef.h',
   'time.h',
   'sys/ioctl.h',
+  'sys/mman.h',
   'sys/socket.h',
   'sys/timex.h',
   'sys/un.h',
@@ -61,6 +63,43 @@ for (const [machine, compiler] of [
     }
     t.pass(`${found.length} numbers`);
   });
+}
+
+for (const [machine, prefix] of [
+  ['x64', process.arch === 'x64' ? '' : undefined],
+  ['arm64', process.arch === 'arm64' ? '' : 'aarch64-linux-gnu-'],
+] as const)
+  t.test(
+    `instructions: the bytes are what the assembler makes of the text, ${machine}`,
+    { skip: prefix === undefined && 'no assembler for it', timeout: 300_000 },
+    async (t) => {
+      const wanted = RUN[machine] ?? [];
+      const env = prefix === '' ? process.env : await crossEnv();
+      t.equal(assembled(`${prefix}`, wanted, env), wanted.map(([bytes]) => bytes).join(''));
+      t.ok(wanted.length > 0);
+    },
+  );
+
+/** What the assembler makes of the instructions, in hexadecimal. */
+function assembled(
+  prefix: string,
+  instructions: (typeof RUN)[string],
+  env: NodeJS.ProcessEnv,
+): string {
+  const folder = mkdtempSync(`${tmpdir()}/postern-abi-`);
+  try {
+    writeFileSync(`${folder}/run.s`, `${instructions?.map(([, text]) => text).join('\n')}\n`);
+    for (const [tool, ...argv] of [
+      ['as', '-o', `${folder}/run.o`, `${folder}/run.s`],
+      ['objcopy', '-O', 'binary', '-j', '.text', `${folder}/run.o`, `${folder}/run.bin`],
+    ]) {
+      const { status, stderr } = spawnSync(`${prefix}${tool}`, argv, { encoding: 'utf8', env });
+      if (status !== 0) throw new Error(`${tool}: ${stderr}`);
+    }
+    return readFileSync(`${folder}/run.bin`).toString('hex');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The cross compiler is unpacked, not installed. */

@@ -9,6 +9,7 @@ import { refuses } from '../../src/crypto/known-answer.ts';
 import { ownKey, peerKey, sharedSecret } from '../../src/crypto/x25519.ts';
 import { bootClock } from '../../src/linux/clock.ts';
 import { loadNative } from '../../src/linux/ffi.ts';
+import { batchAead } from '../../src/linux/openssl-batch.ts';
 import { evpAead } from '../../src/linux/openssl-evp.ts';
 import { rawAead } from '../../src/linux/openssl-raw.ts';
 import { opensslX25519 } from '../../src/linux/openssl-x25519.ts';
@@ -44,6 +45,7 @@ function answers(nativePath: string): Answers {
   return {
     arch: process.arch,
     aeads: {
+      batch: passes(batchAead(native, arena, places)),
       raw: passes(rawAead(native, arena, places)),
       evp: passes(evpAead(native, arena, places, 'node')),
       node: passes(nodeCryptoAead(arena.u8)),

@@ -108,7 +108,7 @@ labTest('config: two hosts by their files alone reach each other', options, asyn
     interfaces: { name: string; pid: number; aead: { name: string }; peers: unknown[] }[];
   };
   const found = interfaces.find(({ name }) => name === a.iface);
-  t.match(found, { pid: child.pid, aead: { name: 'openssl-raw' }, peers: [{}] });
+  t.match(found, { pid: child.pid, aead: { name: 'openssl-batch' }, peers: [{}] });
 
   t.same(await child.stop(), { code: 0, signal: null });
   t.notMatch((await a.host.run(['ip', 'route'])).stdout, '10.78', 'routes went with the device');

@@ -27,7 +27,7 @@ export const MESH_PLANTS: readonly Plant[] = [
   },
   {
     name: 'a way that is doubted is relied on alone',
-    file: dataplane('transmit.ts'),
+    file: dataplane('sealed-runs.ts'),
     text: '(nowhere || (arena.f64[(this.#runPeer + PEER.trustedUntil) >> 3] as number) <= this.#now)',
     replacement: 'nowhere',
     judge: MESH,
@@ -35,7 +35,7 @@ export const MESH_PLANTS: readonly Plant[] = [
   },
   {
     name: 'the filter’s word does not count',
-    file: dataplane('receive.ts'),
+    file: dataplane('deliver.ts'),
     text: 'if (verdict !== 0)',
     replacement: 'if (verdict < 0)',
     judge: MESH,

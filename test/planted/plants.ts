@@ -46,25 +46,25 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'an inner source is not compared with the peer',
-    file: dataplane('receive.ts'),
-    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
+    file: dataplane('deliver.ts'),
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length, now);",
     replacement: 'void owner;',
     judge: HOSTILE,
     sees: 'hostile: an inner source that is nobody’s is dropped',
   },
   {
     name: 'an inner source may be any peer’s',
-    file: dataplane('receive.ts'),
-    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
+    file: dataplane('deliver.ts'),
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length, now);",
     replacement:
-      "if (owner < 0) return this.#refuse('in: source not allowed', peer, text, length);",
+      "if (owner < 0) return this.#refuse('in: source not allowed', peer, text, length, now);",
     judge: CROWD,
     sees: 'slots: a peer that speaks in the name of another is not heard',
   },
   {
     name: 'an inner source is not compared with the peer, judged on a real kernel',
-    file: dataplane('receive.ts'),
-    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);",
+    file: dataplane('deliver.ts'),
+    text: "if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length, now);",
     replacement: 'void owner;',
     judge: ESSENTIALS,
     sees: 'ours to ours: a source address outside the allowed IPs is dropped',
@@ -95,7 +95,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'a keypair is not renewed at 120 s',
-    file: dataplane('transmit.ts'),
+    file: dataplane('sealed-runs.ts'),
     text: 'this.#now >= (f64[(keypair + KEYPAIR.rekeyAt) >> 3] as number) ||',
     replacement: '',
     judge: TIMES,
@@ -120,10 +120,30 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'a forged datagram moves the endpoint',
     file: dataplane('receive.ts'),
-    text: "if (text < 0) return 'in: forged';",
-    replacement: "if (text < 0) {\n      this.#roam(at);\n      return 'in: forged';\n    }",
+    text: "const drop = aead.forged(i) ? 'in: forged' : this.#opened(slot, length, text);",
+    replacement: `
+      const index = this.#shared.arena.u32[(slot + 4) >> 2] as number;
+      const at = this.#named(keypairAt(this.#shared.arena.layout, index & this.#mask), index);
+      if (aead.forged(i)) this.#roam(at);
+      const drop = aead.forged(i) ? 'in: forged' : this.#opened(slot, length, text);`,
     judge: HOSTILE,
     sees: 'hostile: with any one bit changed a transport datagram is refused',
+  },
+  {
+    name: 'what proves forged in the end is taken',
+    file: dataplane('receive.ts'),
+    text: "const drop = aead.forged(i) ? 'in: forged' : this.#opened(slot, length, text);",
+    replacement: 'const drop = this.#opened(slot, length, text);',
+    judge: HOSTILE,
+    sees: 'hostile: with any one bit changed a transport datagram is refused',
+  },
+  {
+    name: 'a run leaves before it is sealed',
+    file: dataplane('sealed-runs.ts'),
+    text: 'aead.settle();',
+    replacement: '',
+    judge: TRANSMIT,
+    sees: 'transmit: a super-packet leaves as sealed segments in runs within bounds',
   },
   {
     name: 'an answered keypair is sent under at once',
@@ -159,7 +179,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'a sending counter stands still',
-    file: dataplane('transmit.ts'),
+    file: dataplane('sealed-runs.ts'),
     text: 'f64[(keypair + KEYPAIR.counter) >> 3] = counter + 1;',
     replacement: 'f64[(keypair + KEYPAIR.counter) >> 3] = counter;',
     judge: TRANSMIT,
@@ -167,7 +187,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'padding carries what stood there before',
-    file: dataplane('transmit.ts'),
+    file: dataplane('sealed-runs.ts'),
     text: 'for (let i = text + length, end = text + padded; i < end; i++) u8[i] = 0;',
     replacement: '',
     judge: TRANSMIT,
@@ -183,7 +203,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'the filter’s verdict is not heeded',
-    file: dataplane('receive.ts'),
+    file: dataplane('deliver.ts'),
     text: 'if (verdict !== 0)',
     replacement: 'if (verdict < 0)',
     judge: RECEIVE,
@@ -191,9 +211,9 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'a congestion mark is lost on the way in',
-    file: dataplane('receive.ts'),
-    text: 'if (this.#ecn !== 0 && !ecnDecapsulate(u8, text, this.#ecn))',
-    replacement: 'if (this.#ecn > 3 && !ecnDecapsulate(u8, text, this.#ecn))',
+    file: dataplane('deliver.ts'),
+    text: 'if (ecn !== 0 && !ecnDecapsulate(u8, text, ecn))',
+    replacement: 'if (ecn > 3 && !ecnDecapsulate(u8, text, ecn))',
     judge: RECEIVE,
     sees: 'receive: ECN comes out as RFC 6040 has it, in both families',
   },

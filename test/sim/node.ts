@@ -10,7 +10,7 @@ import { lineLog } from '../../src/base/log.ts';
 import { unixMillis } from '../../src/base/time.ts';
 import { nodeCryptoAead } from '../../src/crypto/aead-node.ts';
 import type { Arena } from '../../src/node/dataplane/arena.ts';
-import { createArena } from '../../src/node/dataplane/arena.ts';
+import { createArena, tunPlaces } from '../../src/node/dataplane/arena.ts';
 import type { Command, Event } from '../../src/node/dataplane/commands.ts';
 import { loadKernels } from '../../src/node/dataplane/kernels.ts';
 import type { CountingUdpPort } from '../../src/node/dataplane/plane.ts';
@@ -18,6 +18,7 @@ import { Plane } from '../../src/node/dataplane/plane.ts';
 import type { TunPort } from '../../src/node/dataplane/ports.ts';
 import { EMPTY } from '../../src/node/dataplane/ports.ts';
 import { Tunnel } from '../../src/node/tunnel/tunnel.ts';
+import { DeferredAead } from '../deferred-aead.ts';
 import type { Seeded } from '../seeded.ts';
 import type { Clock } from './clock.ts';
 import type { Network } from './network.ts';
@@ -71,7 +72,7 @@ export class SimNode {
       arena: this.arena,
       base: 0,
       kernels: loadKernels(options.wasm, this.arena.memory),
-      aead: nodeCryptoAead(this.arena.u8),
+      aead: new DeferredAead(nodeCryptoAead(this.arena.u8)),
       tun: this.#fakeTun(),
       hashSeed: [1, 2],
       mtuBytes: 1420,
@@ -139,15 +140,20 @@ export class SimNode {
   }
 
   #fakeTun(): TunPort {
-    const { u8, u32 } = this.arena;
+    const { u8, u32, layout } = this.arena;
+    const places = tunPlaces(layout, false);
+    const read = (place: number): number => {
+      const packet = this.#outgoing.shift();
+      if (packet === undefined) return EMPTY;
+      u8.set(packet, places.at + place * places.strideBytes);
+      return packet.length;
+    };
     return {
       vnetHeader: false,
       uso: false,
-      read: (at) => {
-        const packet = this.#outgoing.shift();
-        if (packet === undefined) return EMPTY;
-        u8.set(packet, at);
-        return packet.length;
+      read: () => read(0),
+      readSeveral: (found) => {
+        for (let i = 0; i < found.length; i++) found[i] = read(i);
       },
       write: (iovecsAt) => {
         const at = u32[iovecsAt >> 2] as number;

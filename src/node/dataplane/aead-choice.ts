@@ -7,7 +7,7 @@ import { ConfigError } from '../../base/errors.ts';
 import { refuses } from '../../crypto/known-answer.ts';
 import type { BulkAead } from './ports.ts';
 
-export type AeadChoice = 'raw' | 'evp' | 'node';
+export type AeadChoice = 'batch' | 'raw' | 'evp' | 'node';
 
 export interface AeadCandidate {
   readonly choice: AeadChoice;

@@ -114,7 +114,7 @@ export interface Layout {
   readonly keypairsAt: number;
   readonly rulesAt: number;
   readonly flowsAt: number;
-  /** TUN read buffer: virtio header place, then 65,535 bytes of packet at a multiple of 4. */
+  /** TUN_READS times TUN_READ_BYTES: virtio header place, then 65,535 bytes of packet at a multiple of 4. */
   readonly tunRead: number;
   readonly txOut: number;
   readonly rxIn: number;
@@ -132,6 +132,10 @@ export interface Layout {
   readonly bytes: number;
 }
 
+/** Packets that are read at once; of most places one page is touched at most. */
+export const TUN_READS = 8;
+export const TUN_READ_BYTES: number = 65_536 + 256;
+export const TUN_PACKET_AT = 16;
 export const TX_OUT_BYTES: number = 128 * 1024;
 export const RX_IN_BYTES = 65_536;
 /** Room for the plaintexts of 64 KiB of the smallest datagrams, each with 64 bytes of key block before it. */
@@ -159,7 +163,7 @@ export function layOut(sizes: Sizes): Layout {
     keypairsAt: region(keypairs * KEYPAIR.bytes),
     rulesAt: region(sizes.rules * RULE_BYTES),
     flowsAt: region(sizes.flows * FLOW_BYTES),
-    tunRead: region(65_536 + 256),
+    tunRead: region(TUN_READS * TUN_READ_BYTES),
     txOut: region(TX_OUT_BYTES),
     rxIn: region(RX_IN_BYTES + 256),
     rxAligned: region(RX_IN_BYTES + 256),
@@ -172,6 +176,27 @@ export function layOut(sizes: Sizes): Layout {
     udp4: region(UDP_REGION_BYTES),
     udp6: region(UDP_REGION_BYTES),
     bytes: at,
+  };
+}
+
+/** Where a TUN device's packets go. */
+export interface TunPlaces {
+  /** The first place. */
+  readonly at: number;
+  /** From each to the next. */
+  readonly strideBytes: number;
+  readonly capacityBytes: number;
+  readonly count: number;
+}
+
+/** Packets stand at a multiple of 4, their virtio header right before them. */
+export function tunPlaces({ tunRead }: Layout, vnetHeader: boolean): TunPlaces {
+  const header = vnetHeader ? VNET_HEADER_BYTES : 0;
+  return {
+    at: tunRead + TUN_PACKET_AT - header,
+    strideBytes: TUN_READ_BYTES,
+    capacityBytes: header + 65_535,
+    count: TUN_READS,
   };
 }
 

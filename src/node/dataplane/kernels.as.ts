@@ -13,4 +13,4 @@ export { checksum, completeChecksum } from './checksum.as';
 export { filterEvicted, filterIn, filterOut, filterRules, filterStart } from './filter.as';
 export { groAdd, groFinish, groStart } from './gro.as';
 export { replayAccept } from './replay.as';
-export { segment } from './segment.as';
+export { copyPacket, segment } from './segment.as';

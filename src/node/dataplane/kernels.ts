@@ -35,6 +35,7 @@ export function loadKernels(wasm: Uint8Array, memory: WebAssembly.Memory): Kerne
         last ? 1 : 0,
         udp ? 1 : 0,
       ),
+    copyPacket: raw.copyPacket,
     replayAccept: (windowAt, counterLow, counterHigh) =>
       raw.replayAccept(windowAt, counterLow, counterHigh) !== 0,
     groStart: (scratchAt, iovecsAt, vnetAt, arenaBase, uso) =>

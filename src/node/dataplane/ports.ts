@@ -16,8 +16,10 @@ export interface TunPort {
   readonly vnetHeader: boolean;
   /** The kernel takes UDP super-packets from us (TUN_F_USO4 and USO6). */
   readonly uso: boolean;
-  /** Reads one packet to `at`; its bytes with the header, EMPTY, GONE, or another -errno. */
-  read(at: number, capacityBytes: number): number;
+  /** Reads one packet to the first of its places (`TunPlaces`); its bytes with the header, EMPTY, GONE, or another -errno. */
+  read(): number;
+  /** Reads one packet for each of `found`, each to its own place; puts their bytes there, or for none what is below zero. */
+  readSeveral(found: Int32Array): void;
   /** Writes `count` iovecs of 16 bytes at `iovecsAt` as one packet; bytes or -errno. */
   write(iovecsAt: number, count: number): number;
 }
@@ -66,6 +68,9 @@ export interface UdpCounters {
  * Bulk ChaCha20-Poly1305 (RFC 8439) on datagrams in the arena, without associated data; the nonce is four
  * zero bytes and the counter. One instance serves one thread. `slot` is the place of the 16-byte transport
  * header, a multiple of 4; the text stands behind it, the 16-byte tag behind that.
+ *
+ * What is asked for is done when `settle` returns, or sooner: until then a datagram is neither sealed nor opened,
+ * and its key and all of its bytes but the header must stay as they are.
  */
 export interface BulkAead {
   readonly name: AeadName;
@@ -83,8 +88,9 @@ export interface BulkAead {
     counterHigh: number,
   ): void;
   /**
-   * Opens one datagram; the plaintext's place, or -1 for a forged one. The plaintext may stand elsewhere
-   * than the ciphertext and stays until `startBatch`; other datagrams' plaintexts are not touched.
+   * Opens one datagram, of at most OPENED_AT_ONCE before `settle`; the plaintext's place, or -1 where it is known
+   * already to be forged. The plaintext may stand elsewhere than the ciphertext and stays until `startBatch`; other
+   * datagrams' plaintexts are not touched.
    *
    * @param lengthBytes of the ciphertext without its tag
    */
@@ -95,13 +101,20 @@ export interface BulkAead {
     counterLow: number,
     counterHigh: number,
   ): number;
+  /** Does all that was asked for. */
+  settle(): void;
+  /** Whether a datagram was forged after all: of those that the last `settle` opened and gave a place, by number. */
+  forged(index: number): boolean;
   /** All plaintexts opened so far are done with. */
   startBatch(): void;
   /** The key at `keyAt` changes or goes; whatever was kept for it is wiped. */
   forget(keyAt: number): void;
 }
 
-export type AeadName = 'openssl-raw' | 'openssl-evp' | 'node-crypto';
+/** No less than the datagrams that the kernel joins (UDP_MAX_SEGMENTS). */
+export const OPENED_AT_ONCE = 64;
+
+export type AeadName = 'openssl-batch' | 'openssl-raw' | 'openssl-evp' | 'node-crypto';
 
 /** The WASM kernels, working in place on the arena; see kernels.as.ts for each. */
 export interface Kernels {
@@ -129,6 +142,8 @@ export interface Kernels {
     last: boolean,
     udp: boolean,
   ): void;
+  /** Copies a packet; its places do not overlap. */
+  copyPacket(to: number, from: number, lengthBytes: number): void;
   /** Marks `counter` as seen in the window at `windowAt`; false where it was seen or is too old. Only after authentication. */
   replayAccept(windowAt: number, counterLow: number, counterHigh: number): boolean;
   /** Starts a joining run: scratch, iovec and header places are fixed by the layout. */

@@ -1,15 +1,15 @@
 /**
- * In: UDP -> open -> replay window -> allowed IPs (the source must be the peer's) -> filter -> GRO -> TUN.
+ * In: UDP -> open -> replay window -> delivery (deliver.ts).
  *
- * The kernel hands over up to 64 KiB of datagrams of one flow, joined (UDP GRO). Each is opened on its own;
- * neighbours that belong together leave as one super-packet. Plaintexts stay in place until the joined packet
- * is written, so nothing may overwrite one before `startBatch`.
+ * The kernel hands over up to 64 KiB of datagrams of one flow, joined (UDP GRO). They are opened together, and taken
+ * one after another; neighbours that belong together leave as one super-packet. Plaintexts stay in place until that is
+ * written, so nothing may overwrite one before `startBatch`.
  *
  * What is no transport data goes to the main thread. What cannot be authenticated is a counter: it gets no
  * answer, moves no endpoint and touches no mark.
  *
- * In a mesh a datagram may also have come by a relay (`relayed`), disco and STUN share the sockets with us and
- * go to the main thread, as do the tunnel's own small messages (IP protocol 99) out of it.
+ * In a mesh a datagram may also have come by a relay (`relayed`); disco and STUN share the sockets with us and
+ * go to the main thread.
  */
 
 import { SOCKADDR_BYTES } from '../../base/endpoint.ts';
@@ -22,25 +22,18 @@ import {
   TYPE,
 } from '../../protocol/wireguard/messages.ts';
 import { KEYPAIR, keypairAt, PEER, peerAt, RX_IN_BYTES } from './arena.ts';
-import { innerBytes, isForeign } from './classify.ts';
+import { isForeign } from './classify.ts';
 import type { Drop } from './commands.ts';
-
-import { ecnDecapsulate } from './ecn.ts';
-import { writeIovec } from './iovec.ts';
+import { Deliver } from './deliver.ts';
 import type { UdpPort } from './ports.ts';
-import { EMPTY } from './ports.ts';
+import { EMPTY, OPENED_AT_ONCE } from './ports.ts';
 import { RelayRing } from './relay-ring.ts';
 import { RingWriter } from './ring.ts';
-import { FILTER_DROPS } from './rules.ts';
 import type { Shared } from './shared.ts';
 import { LAST_MINUTE_ASKED } from './slots.ts';
-import { INNER } from './sources.ts';
 
 /** One wake receives at most so many times, then lets the other direction run. */
 const RECEIVES_PER_WAKE = 16;
-
-/** Messages between the nodes themselves, inside the tunnel. */
-const TSMP = 99;
 
 const SOCKADDR_WORDS = SOCKADDR_BYTES / 4;
 /** By type. */
@@ -60,10 +53,16 @@ export class Receive {
   readonly #confirmed: (peer: number, now: number) => void;
   readonly #ring: RingWriter;
   readonly #relayIn: RelayRing;
+  readonly #deliver: Deliver;
   readonly #mask: number;
   #now = 0;
   #sourceAt = 0;
   #ecn = 0;
+  /** Those that are being opened, by number. */
+  readonly #slots = new Int32Array(OPENED_AT_ONCE);
+  readonly #lengths = new Int32Array(OPENED_AT_ONCE);
+  readonly #texts = new Int32Array(OPENED_AT_ONCE);
+  #pending = 0;
 
   packets = 0;
 
@@ -79,13 +78,7 @@ export class Receive {
     this.#ring = new RingWriter(shared.arena, () => shared.notify({ type: 'datagrams' }));
     this.#relayIn = new RelayRing(shared.arena, 'in');
     this.#mask = shared.arena.layout.keypairs - 1;
-    shared.kernels.groStart(
-      shared.arena.layout.groScratch,
-      shared.arena.layout.iovecs,
-      shared.arena.layout.vnet,
-      shared.base,
-      shared.tun.uso,
-    );
+    this.#deliver = new Deliver(shared, this.#ring);
   }
 
   /** Takes what the socket has, up to one wake's share. */
@@ -107,7 +100,7 @@ export class Receive {
       aead.startBatch();
       if ((segmentBytes & 3) === 0 || segmentBytes >= bytes) this.#run(rxIn, bytes, segmentBytes);
       else this.#unaligned(rxIn, bytes, segmentBytes);
-      this.#write();
+      this.#finish();
     }
   }
 
@@ -122,7 +115,7 @@ export class Receive {
     aead.startBatch();
     this.#relayIn.read((_peer, at, length) => {
       if (to + length > rxIn + RX_IN_BYTES) {
-        this.#write();
+        this.#finish();
         aead.startBatch();
         to = rxIn;
       }
@@ -130,7 +123,7 @@ export class Receive {
       this.#datagram(to, length);
       to = (to + length + 15) & ~15;
     });
-    this.#write();
+    this.#finish();
   }
 
   #run(at: number, bytes: number, segmentBytes: number): void {
@@ -146,7 +139,7 @@ export class Receive {
       const length = Math.min(segmentBytes, bytes - from);
       arena.u8.copyWithin(to, at + from, at + from + length);
       this.#datagram(to, length);
-      this.#write();
+      this.#finish();
     }
   }
 
@@ -154,7 +147,7 @@ export class Receive {
     const type = this.#shared.arena.u32[slot >> 2] as number;
     const drop =
       type === TYPE.transport && length >= TRANSPORT_LEAST_BYTES
-        ? this.#transport(slot, length)
+        ? this.#open(slot, length)
         : this.#handOver(type, slot, length);
     if (drop !== null) this.#shared.drops.add(drop);
   }
@@ -167,31 +160,73 @@ export class Receive {
     return this.#ring.write(slot, length, this.#sourceAt) ? null : 'in: main thread busy';
   }
 
-  #transport(slot: number, length: number): Drop | null {
-    const { arena, aead, kernels, slots } = this.#shared;
-    const { layout, u32, f64 } = arena;
+  /** Has a datagram opened; what becomes of it is `#opened`'s. */
+  #open(slot: number, length: number): Drop | null {
+    const { arena, aead } = this.#shared;
+    const { u32, f64 } = arena;
     const index = u32[(slot + 4) >> 2] as number;
-    const keypair = keypairAt(layout, index & this.#mask);
-    let at = this.#named(keypair, index);
-    if (at < 0) {
+    const keypair = keypairAt(arena.layout, index & this.#mask);
+    if (this.#named(keypair, index) < 0) {
+      this.#settle();
       this.#catchUp();
-      at = this.#named(keypair, index);
-      if (at < 0) return 'in: unknown index';
+      if (this.#named(keypair, index) < 0) return 'in: unknown index';
     }
     const age = this.#now - (f64[(keypair + KEYPAIR.createdAt) >> 3] as number);
     if (age >= REJECT_AFTER_TIME) return 'in: keypair expired';
+    if (this.#pending === OPENED_AT_ONCE) this.#settle();
     const low = u32[(slot + 8) >> 2] as number;
     const high = u32[(slot + 12) >> 2] as number;
     const room = length - TRANSPORT_LEAST_BYTES;
     const text = aead.open(keypair + KEYPAIR.receiveKey, slot, room, low, high);
     if (text < 0) return 'in: forged';
+    const i = this.#pending++;
+    this.#slots[i] = slot;
+    this.#lengths[i] = length;
+    this.#texts[i] = text;
+    return null;
+  }
+
+  /** Takes what was opened, in its order. */
+  #settle(): void {
+    const pending = this.#pending;
+    if (pending === 0) return;
+    const { aead, drops } = this.#shared;
+    aead.settle();
+    this.#pending = 0;
+    for (let i = 0; i < pending; i++) {
+      const slot = this.#slots[i] as number;
+      const length = this.#lengths[i] as number;
+      const text = this.#texts[i] as number;
+      const drop = aead.forged(i) ? 'in: forged' : this.#opened(slot, length, text);
+      if (drop !== null) drops.add(drop);
+    }
+  }
+
+  #opened(slot: number, length: number, text: number): Drop | null {
+    const { arena, kernels, slots } = this.#shared;
+    const { u32, f64 } = arena;
+    const index = u32[(slot + 4) >> 2] as number;
+    const keypair = keypairAt(arena.layout, index & this.#mask);
+    // One that came before it may have put another keypair in this one's place.
+    const at = this.#named(keypair, index);
+    if (at < 0) return 'in: unknown index';
+    const low = u32[(slot + 8) >> 2] as number;
+    const high = u32[(slot + 12) >> 2] as number;
     if (!kernels.replayAccept(keypair + KEYPAIR.window, low, high)) return 'in: replayed';
 
     this.packets++;
     if (this.#shared.relay === null) this.#roam(at);
+    const room = length - TRANSPORT_LEAST_BYTES;
     slots.markReceived(at, this.#now, length, room > 0);
+    const age = this.#now - (f64[(keypair + KEYPAIR.createdAt) >> 3] as number);
     this.#keypairUsed(at, keypair, age);
-    return room > 0 ? this.#packet(at, text, room) : null;
+    return room > 0 ? this.#deliver.packet(at, text, room, this.#now, this.#ecn) : null;
+  }
+
+  /** Takes what was opened, and writes what of it is joined. */
+  #finish(): void {
+    this.#settle();
+    this.#deliver.write();
   }
 
   /** The peer slot that names this keypair, or -1. */
@@ -237,64 +272,5 @@ export class Receive {
     if ((asked & LAST_MINUTE_ASKED) !== 0) return;
     u32[(keypair + KEYPAIR.asked) >> 2] = asked | LAST_MINUTE_ASKED;
     notify({ type: 'rekey', slot: slots.slotAt(at) });
-  }
-
-  /** Judges an opened packet and passes it on. `room` counts its padding too. */
-  #packet(at: number, text: number, room: number): Drop | null {
-    const { arena, allowedIps, kernels } = this.#shared;
-    const { u8, u32 } = arena;
-    const length = innerBytes(u8, text, room);
-    if (length === 0) return 'in: not an IP packet';
-    const ipv4 = (u8[text] as number) >> 4 === 4;
-    const owner = ipv4 ? allowedIps.lookup(u8, text + 12, 4) : allowedIps.lookup(u8, text + 8, 16);
-    const peer = u32[(at + PEER.number) >> 2] as number;
-    if (owner !== peer) return this.#refuse('in: source not allowed', peer, text, length);
-    if (this.#ecn !== 0 && !ecnDecapsulate(u8, text, this.#ecn))
-      return 'in: congestion mark on a packet that cannot carry it';
-    if (this.#shared.relay !== null && u8[text + (ipv4 ? 9 : 6)] === TSMP)
-      return this.#inner(peer, text, length);
-    const verdict = kernels.filterIn(text, length, (this.#now / 1000) >>> 0);
-    if (verdict !== 0)
-      return this.#refuse(FILTER_DROPS[verdict] ?? 'in: filter malformed', peer, text, length);
-    this.#deliver(text, length);
-    return null;
-  }
-
-  #refuse(reason: Drop, peer: number, text: number, length: number): null {
-    const { drops, arena } = this.#shared;
-    drops.refuse(reason, peer, arena.u8.subarray(text, text + length), this.#now);
-    return null;
-  }
-
-  /** A packet that is for this program itself. */
-  #inner(peer: number, text: number, length: number): Drop | null {
-    const { u16, u32, layout } = this.#shared.arena;
-    u16[layout.sourceAt >> 1] = INNER;
-    u32[(layout.sourceAt + 8) >> 2] = peer;
-    return this.#ring.write(text, length, layout.sourceAt) ? null : 'in: main thread busy';
-  }
-
-  #deliver(text: number, length: number): void {
-    const { kernels, tun, base, arena } = this.#shared;
-    if (tun.vnetHeader) {
-      if (kernels.groAdd(text, length)) return;
-      this.#write();
-      kernels.groAdd(text, length);
-      return;
-    }
-    writeIovec(arena.u32, arena.layout.iovecs, base + text, length);
-    this.#wrote(tun.write(arena.layout.iovecs, 1));
-  }
-
-  /** Writes the joined packet that is pending, if any. */
-  #write(): void {
-    const { kernels, tun, arena } = this.#shared;
-    if (!tun.vnetHeader) return;
-    const iovecs = kernels.groFinish();
-    if (iovecs > 0) this.#wrote(tun.write(arena.layout.iovecs, iovecs));
-  }
-
-  #wrote(result: number): void {
-    if (result < 0) this.#shared.drops.add('tun: write refused');
   }
 }

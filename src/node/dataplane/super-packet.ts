@@ -77,7 +77,7 @@ export class SuperPacket {
   write(to: number, index: number): void {
     const at = this.#at;
     if (this.count === 1) {
-      this.#arena.u8.copyWithin(to, at, at + this.#length);
+      this.#kernels.copyPacket(to, at, this.#length);
       return;
     }
     this.#kernels.segment(

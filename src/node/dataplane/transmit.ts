@@ -1,48 +1,29 @@
 /**
  * Out: TUN -> allowed IPs -> filter (remembers the flow) -> segment -> seal -> UDP.
  *
- * Datagrams of equal size to one peer are written end to end and leave as one run, which the kernel splits
- * (UDP GSO). The run that is being written:
- *
- *     txOut   | header 16 | sealed packet | tag 16 | header 16 | sealed packet | tag 16 | ...
- *             ^ runAt       <--- segment --------->              runAt + runBytes ^
- *
- * A run ends when the peer, the ECN bits or the size change (a shorter datagram is its last), and where the
- * kernel's bounds are reached. All runs are flushed before the memory is used again. In a mesh a run to a peer
- * whose endpoint is not trusted is copied to the relay link's ring, and goes to the endpoint too if there is one.
+ * Small packets that come one upon another are read several at once; what is sealed leaves in runs (sealed-runs.ts).
  */
 
 import {
   TRANSPORT_HEADER_BYTES,
   TRANSPORT_LEAST_BYTES,
-  TYPE,
 } from '../../protocol/wireguard/messages.ts';
-import { KEYPAIR, PEER, TX_OUT_BYTES, VNET_HEADER_BYTES } from './arena.ts';
+import { TUN_PACKET_AT, TUN_READ_BYTES, TUN_READS, VNET_HEADER_BYTES } from './arena.ts';
 import { ecnOf } from './ecn.ts';
-import { sealedBytes } from './padding.ts';
 import { EMPTY, GONE } from './ports.ts';
-import type { RelayRing } from './relay-ring.ts';
 import { NO_PEER, Route } from './route.ts';
+import { SealedRuns } from './sealed-runs.ts';
 import type { Shared } from './shared.ts';
-import { REKEY_ASKED } from './slots.ts';
 import { SuperPacket } from './super-packet.ts';
 
 /** One wake reads at most so many packets and bytes, then lets the other direction run. */
 const READS_PER_WAKE = 64;
 const BYTES_PER_WAKE = 512 * 1024;
 
-/** What one UDP GSO send may carry (udp(7); the kernel's UDP_MAX_SEGMENTS). */
-const RUN_MOST_BYTES = 65_507;
-const RUN_MOST_DATAGRAMS = 64;
+/** Once so many small packets have come without a gap, as many as that are read at once. */
+const SEVERAL_AFTER = 2;
+const SMALL_BYTES = 2048;
 
-/** Counters are exact float64 up to here; 2^60 of the paper is as far out of reach. */
-const REKEY_AFTER_MESSAGES = 2 ** 52;
-const REJECT_AFTER_MESSAGES = 2 ** 53 - 2 ** 14;
-
-/** How often the main thread is asked for a path while a peer has none that is trusted. */
-const PATH_ASK_INTERVAL = 1000;
-
-const PACKET_MOST_BYTES = 65_535;
 const FULL_SUPER_PACKET = 8;
 
 export class Transmit {
@@ -50,25 +31,20 @@ export class Transmit {
   readonly #packetAt: number;
   readonly #super: SuperPacket;
   readonly #route: Route;
-
-  #runAt: number;
-  #runBytes = 0;
-  #runSegment = 0;
-  #runDatagrams = 0;
-  #runEcn = 0;
-  #runPeer = 0;
-  #runKeypair = 0;
-
+  readonly #runs: SealedRuns;
+  /** What was read at once, by how many were wanted. */
+  readonly #found: readonly Int32Array[] = Array.from(
+    { length: TUN_READS + 1 },
+    (_, count) => new Int32Array(count),
+  );
   #now = 0;
-
-  packets = 0;
 
   constructor(shared: Shared) {
     this.#shared = shared;
-    this.#packetAt = shared.arena.layout.tunRead + 16;
+    this.#packetAt = shared.arena.layout.tunRead + TUN_PACKET_AT;
     this.#super = new SuperPacket(shared.arena, shared.kernels);
     this.#route = new Route(shared);
-    this.#runAt = shared.arena.layout.txOut;
+    this.#runs = new SealedRuns(shared);
   }
 
   /** Allowed IPs have changed. */
@@ -79,41 +55,67 @@ export class Transmit {
   /** Reads what the TUN device has, up to one wake's share; false where the device is gone. */
   drain(now: number): boolean {
     const { tun } = this.#shared;
-    this.#now = now;
+    this.#start(now);
     const header = tun.vnetHeader ? VNET_HEADER_BYTES : 0;
-    const at = this.#packetAt - header;
-    let bytes = 0;
-    for (let reads = 0; reads < READS_PER_WAKE && bytes < BYTES_PER_WAKE; reads++) {
-      const read = tun.read(at, header + PACKET_MOST_BYTES);
+    let [bytes, reads, small] = [0, 0, 0];
+    while (reads < READS_PER_WAKE && bytes < BYTES_PER_WAKE) {
+      if (small >= SEVERAL_AFTER) {
+        const found = this.#found[Math.min(small, TUN_READS)] as Int32Array;
+        tun.readSeveral(found);
+        const some = this.#several(found, header);
+        if (some < 0) break;
+        reads += found.length;
+        bytes += some;
+        small = some <= SMALL_BYTES * found.length ? small + found.length : 0;
+        continue;
+      }
+      reads++;
+      const read = tun.read();
       if (read < 0) {
         if (read === GONE) return false;
         if (read === EMPTY) break;
         continue;
       }
       bytes += read;
+      small = read <= SMALL_BYTES ? small + 1 : 0;
       this.#packet(this.#packetAt, read - header);
     }
-    this.flush();
+    this.#runs.flush();
     return true;
+  }
+
+  /** Takes what was read at once; its bytes, or -1 where the device had less. */
+  #several(found: Int32Array, header: number): number {
+    let bytes = 0;
+    let dry = false;
+    for (let i = 0; i < found.length; i++) {
+      const read = found[i] as number;
+      if (read < 0) dry = true;
+      else {
+        bytes += read;
+        this.#packet(this.#packetAt + i * TUN_READ_BYTES, read - header);
+      }
+    }
+    return dry ? -1 : bytes;
   }
 
   /** Sends what waited for a handshake; with nothing waiting and `confirm`, a keepalive that confirms the keypair. */
   release(peer: number, now: number, confirm: boolean): void {
     const { arena, slots, waiting, drops } = this.#shared;
-    this.#now = now;
+    this.#start(now);
     const at = slots.at(peer);
     const packets = waiting.take(peer);
     if (confirm && at >= 0 && packets.length === 0) this.keepalive(at, now);
     for (const packet of packets) {
-      if (at < 0 || !this.#begin(at)) {
+      if (at < 0 || !this.#runs.begin(at)) {
         drops.add('out: keypair worn out');
         continue;
       }
-      const slot = this.#reserve(packet.length, ecnOf(packet, 0));
+      const slot = this.#runs.reserve(packet.length, ecnOf(packet, 0));
       arena.u8.set(packet, slot + TRANSPORT_HEADER_BYTES);
-      slots.markSent(at, now, this.#commit(slot, packet.length), true);
+      slots.markSent(at, now, this.#runs.commit(slot, packet.length), true);
     }
-    this.flush();
+    this.#runs.flush();
   }
 
   /** Sends a packet of our own, or keeps it until there is a keypair. */
@@ -127,21 +129,21 @@ export class Transmit {
 
   /** Sends an empty packet, if there is a keypair to seal it with. */
   keepalive(at: number, now: number): void {
-    this.#now = now;
-    if (!this.#begin(at)) return;
-    const slot = this.#reserve(0, 0);
-    this.#commit(slot, 0);
+    this.#start(now);
+    if (!this.#runs.begin(at)) return;
+    const slot = this.#runs.reserve(0, 0);
+    this.#runs.commit(slot, 0);
     this.#shared.slots.markSent(at, now, TRANSPORT_LEAST_BYTES, false);
-    this.flush();
+    this.#runs.flush();
   }
 
-  /** Hands all runs to the kernel. */
-  flush(): void {
-    const { udp4, udp6, arena } = this.#shared;
-    this.#endRun();
-    udp4?.flush();
-    udp6?.flush();
-    this.#runAt = arena.layout.txOut;
+  get packets(): number {
+    return this.#runs.packets;
+  }
+
+  #start(now: number): void {
+    this.#now = now;
+    this.#runs.start(now);
   }
 
   #packet(p: number, length: number): void {
@@ -154,7 +156,7 @@ export class Transmit {
     kernels.filterOut(p, length, (this.#now / 1000) >>> 0);
     this.#super.read(p, length, tun.vnetHeader);
     const at = slots.at(peer);
-    if (at < 0 || !this.#begin(at)) this.#wait(peer);
+    if (at < 0 || !this.#runs.begin(at)) this.#wait(peer);
     else slots.markSent(at, this.#now, this.#segments(ecnOf(arena.u8, p)), true);
   }
 
@@ -164,12 +166,12 @@ export class Transmit {
     let sent = 0;
     for (let i = 0; i < packet.count; i++) {
       const length = packet.bytes(i);
-      const slot = this.#reserve(length, ecn);
+      const slot = this.#runs.reserve(length, ecn);
       packet.write(slot + TRANSPORT_HEADER_BYTES, i);
-      sent += this.#commit(slot, length);
+      sent += this.#runs.commit(slot, length);
     }
     // A full super-packet fills a send by itself; a clean start keeps the receiver's batches whole.
-    if (packet.count > FULL_SUPER_PACKET) this.flush();
+    if (packet.count > FULL_SUPER_PACKET) this.#runs.flush();
     return sent;
   }
 
@@ -179,7 +181,7 @@ export class Transmit {
     const packet = this.#super;
     const asked = waiting.has(peer);
     // The transmit buffer is empty after a flush, and serves as scratch.
-    this.flush();
+    this.#runs.flush();
     const to = arena.layout.txOut;
     for (let i = 0; i < packet.count; i++) {
       packet.write(to, i);
@@ -187,113 +189,5 @@ export class Transmit {
       drops.add('out: waiting packets full', waiting.add(peer, copy));
     }
     if (!asked) notify({ type: 'handshake-wanted', peer });
-  }
-
-  /** Chooses the keypair for the peer's next datagrams; false where there is none, or it is worn out. */
-  #begin(at: number): boolean {
-    const { slots, arena, notify } = this.#shared;
-    const keypair = slots.sendingKeypair(at, this.#now);
-    if (keypair < 0) return false;
-    const { f64, u32 } = arena;
-    const counter = f64[(keypair + KEYPAIR.counter) >> 3] as number;
-    if (counter >= REJECT_AFTER_MESSAGES) return false;
-    const due =
-      this.#now >= (f64[(keypair + KEYPAIR.rekeyAt) >> 3] as number) ||
-      counter >= REKEY_AFTER_MESSAGES;
-    const asked = u32[(keypair + KEYPAIR.asked) >> 2] as number;
-    if (due && (asked & REKEY_ASKED) === 0) {
-      u32[(keypair + KEYPAIR.asked) >> 2] = asked | REKEY_ASKED;
-      notify({ type: 'rekey', slot: slots.slotAt(at) });
-    }
-    if (at !== this.#runPeer || keypair !== this.#runKeypair) {
-      this.#endRun();
-      this.#runPeer = at;
-      this.#runKeypair = keypair;
-    }
-    return true;
-  }
-
-  /** Where the next datagram, for a packet of `length` bytes to the peer chosen last, goes. */
-  #reserve(length: number, ecn: number): number {
-    const end = this.#shared.arena.layout.txOut + TX_OUT_BYTES;
-    const datagram = sealedBytes(length, this.#shared.mtuBytes);
-    const joins =
-      this.#runDatagrams > 0 &&
-      datagram <= this.#runSegment &&
-      ecn === this.#runEcn &&
-      this.#runDatagrams < RUN_MOST_DATAGRAMS &&
-      this.#runBytes + datagram <= RUN_MOST_BYTES &&
-      this.#runAt + this.#runBytes + datagram <= end;
-    if (joins) return this.#runAt + this.#runBytes;
-    this.#endRun();
-    if (this.#runAt + datagram > end) this.flush();
-    this.#runSegment = datagram;
-    this.#runEcn = ecn;
-    return this.#runAt;
-  }
-
-  /** Pads, seals and heads the packet of `length` bytes standing behind `slot`; the datagram's bytes. */
-  #commit(slot: number, length: number): number {
-    const { arena, aead, mtuBytes } = this.#shared;
-    const { u8, u32, f64 } = arena;
-    const keypair = this.#runKeypair;
-    const datagram = sealedBytes(length, mtuBytes);
-    const padded = datagram - TRANSPORT_LEAST_BYTES;
-    const text = slot + TRANSPORT_HEADER_BYTES;
-    for (let i = text + length, end = text + padded; i < end; i++) u8[i] = 0;
-    const counter = f64[(keypair + KEYPAIR.counter) >> 3] as number;
-    const low = counter >>> 0;
-    const high = (counter / 4_294_967_296) >>> 0;
-    f64[(keypair + KEYPAIR.counter) >> 3] = counter + 1;
-    aead.seal(keypair + KEYPAIR.sendKey, slot, padded, low, high);
-    const header = slot >> 2;
-    u32[header] = TYPE.transport;
-    u32[header + 1] = u32[(keypair + KEYPAIR.peerIndex) >> 2] as number;
-    u32[header + 2] = low;
-    u32[header + 3] = high;
-    this.packets++;
-    this.#runBytes += datagram;
-    this.#runDatagrams++;
-    // A shorter datagram is the last of its run, and the next slot must start at a multiple of 4.
-    if (datagram < this.#runSegment || (datagram & 3) !== 0) this.#endRun();
-    return datagram;
-  }
-
-  #endRun(): void {
-    if (this.#runDatagrams === 0) return;
-    const { udp4, udp6, arena, drops, relay } = this.#shared;
-    const endpoint = this.#runPeer + PEER.endpoint;
-    const udp = arena.u16[endpoint >> 1] === 2 ? udp4 : udp6;
-    const nowhere = arena.u16[endpoint >> 1] === 0 || udp === null;
-    const doubted =
-      relay !== null &&
-      (nowhere || (arena.f64[(this.#runPeer + PEER.trustedUntil) >> 3] as number) <= this.#now);
-    if (doubted) this.#relay(relay);
-    if (!nowhere) udp.send(this.#runAt, this.#runBytes, this.#runSegment, endpoint, this.#runEcn);
-    else if (!doubted) drops.add('out: no endpoint', this.#runDatagrams);
-    this.#runAt = (this.#runAt + this.#runBytes + 64 + 15) & ~15;
-    this.#runBytes = 0;
-    this.#runDatagrams = 0;
-  }
-
-  /** Copies the run to the relay link's ring, and asks for a path. */
-  #relay(ring: RelayRing): void {
-    const { arena, slots, drops, notify } = this.#shared;
-    const at = this.#runPeer;
-    const peer = slots.peerOf(at);
-    for (let from = 0; from < this.#runBytes; from += this.#runSegment) {
-      const length = Math.min(this.#runSegment, this.#runBytes - from);
-      const to = ring.reserve(length);
-      if (to < 0) {
-        drops.add('out: relay link busy');
-        continue;
-      }
-      arena.u8.copyWithin(to, this.#runAt + from, this.#runAt + from + length);
-      ring.commit(peer, length);
-    }
-    if (ring.mustTell()) notify({ type: 'relay' });
-    if (this.#now - (arena.f64[(at + PEER.pathAskedAt) >> 3] as number) < PATH_ASK_INTERVAL) return;
-    arena.f64[(at + PEER.pathAskedAt) >> 3] = this.#now;
-    notify({ type: 'path-wanted', slot: slots.slotAt(at) });
   }
 }

@@ -13,6 +13,7 @@ import type { Echo } from '../../linux/echo.ts';
 import { echo, wrapped } from '../../linux/echo.ts';
 import type { Native } from '../../linux/ffi.ts';
 import { loadNative } from '../../linux/ffi.ts';
+import { batchAead } from '../../linux/openssl-batch.ts';
 import { evpAead } from '../../linux/openssl-evp.ts';
 import { rawAead } from '../../linux/openssl-raw.ts';
 import type { TunOffload } from '../../linux/tun.ts';
@@ -22,8 +23,8 @@ import type { Waiting } from '../../linux/wait.ts';
 import { onReadable } from '../../linux/wait.ts';
 import type { AeadCandidate, AeadChoice } from './aead-choice.ts';
 import { chooseAead } from './aead-choice.ts';
-import type { Arena, Layout } from './arena.ts';
-import { RX_OUT_BYTES, viewArena } from './arena.ts';
+import type { Arena, Layout, TunPlaces } from './arena.ts';
+import { RX_OUT_BYTES, tunPlaces, viewArena } from './arena.ts';
 import type { Command, Event } from './commands.ts';
 import { loadKernels } from './kernels.ts';
 import type { PlanePorts } from './plane.ts';
@@ -81,7 +82,7 @@ class Worker {
     this.#rehearse(wrapped(echo(this.#native, this.#arena)), shared, setup);
     this.#plane = new Plane({
       ...shared,
-      tun: tunPort(this.#native, this.#arena, setup.tun),
+      tun: tunPort(this.#native, this.#arena, setup.tun, placesOf(setup)),
       notify: (event) => this.#notify(event),
       catchUp: () => this.#catchUp(),
     });
@@ -93,10 +94,10 @@ class Worker {
   #rehearse(
     stage: Echo,
     shared: Omit<PlanePorts, 'tun' | 'notify' | 'catchUp'>,
-    { tun: device, layout }: WorkerSetup,
+    setup: WorkerSetup,
   ): void {
-    const tun = tunPort(stage.native, this.#arena, device);
-    const place = { fd: -1, family: 4, gso: true, regionAt: layout.udp4 } as const;
+    const tun = tunPort(stage.native, this.#arena, setup.tun, placesOf(setup));
+    const place = { fd: -1, family: 4, gso: true, regionAt: setup.layout.udp4 } as const;
     const udp = new UdpSocketPort(stage.native, this.#arena, place);
     const plane = new Plane({ ...shared, tun, notify: () => {}, catchUp: () => {} });
     plane.useSockets(udp, udp);
@@ -169,6 +170,9 @@ class Worker {
   }
 }
 
+const placesOf = ({ tun, layout }: WorkerSetup): TunPlaces =>
+  tunPlaces(layout, tun.offload !== 'plain');
+
 /** Fastest first. */
 function candidates(native: Native, arena: Arena): readonly AeadCandidate[] {
   const places = {
@@ -177,6 +181,7 @@ function candidates(native: Native, arena: Arena): readonly AeadCandidate[] {
     rxOutBytes: RX_OUT_BYTES,
   };
   return [
+    { choice: 'batch', make: () => batchAead(native, arena, places) },
     { choice: 'raw', make: () => rawAead(native, arena, places) },
     { choice: 'evp', make: () => evpAead(native, arena, places, 'node') },
     { choice: 'evp', make: () => evpAead(native, arena, places, 'system') },

@@ -19,7 +19,7 @@ export interface Gso {
   readonly udp6: boolean;
 }
 
-const FASTEST = 'openssl-raw';
+const FASTEST = 'openssl-batch';
 
 export class TunnelHealth {
   readonly #name: string;

@@ -36,6 +36,8 @@ function nobleAead(bytes: Uint8Array): TestedAead {
         return -1;
       }
     },
+    settle() {},
+    forged: () => false,
     startBatch() {},
     forget() {},
   };
@@ -93,6 +95,23 @@ t.test('known answer: every fault is refused, and told apart', async (t) => {
       }),
     ],
     [
+      'seals 16 bytes among others wrongly',
+      (good) => {
+        let waiting = 0;
+        return {
+          // Of several at once it does the first.
+          seal(...all) {
+            if (waiting++ === 0) good.seal(...all);
+          },
+          settle() {
+            waiting = 0;
+          },
+        };
+      },
+    ],
+    ['opens the RFC 8439 text wrongly', () => ({ forged: () => true })],
+    ['opens 16 bytes among others wrongly', () => ({ forged: (i) => i === 1 })],
+    [
       'takes 0 bytes with a changed bit at 15',
       (good, bytes) => ({
         open(k, s, n, low, high) {
@@ -116,6 +135,8 @@ t.test('known answer: every fault is refused, and told apart', async (t) => {
     const methods: TestedAead = {
       seal: (...all) => good.seal(...all),
       open: (...all) => good.open(...all),
+      settle: () => good.settle(),
+      forged: () => good.forged(),
       startBatch: () => good.startBatch(),
       forget: (keyAt) => good.forget(keyAt),
     };

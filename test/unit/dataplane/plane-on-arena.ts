@@ -12,13 +12,14 @@ import type { Prefix } from '../../../src/base/prefix.ts';
 import { parsePrefix } from '../../../src/base/prefix.ts';
 import { nodeCryptoAead } from '../../../src/crypto/aead-node.ts';
 import type { Arena } from '../../../src/node/dataplane/arena.ts';
-import { createArena, KEYPAIR, keypairAt } from '../../../src/node/dataplane/arena.ts';
+import { createArena, KEYPAIR, keypairAt, tunPlaces } from '../../../src/node/dataplane/arena.ts';
 import type { Command, Event, Report } from '../../../src/node/dataplane/commands.ts';
 import { loadKernels } from '../../../src/node/dataplane/kernels.ts';
 import type { CountingUdpPort } from '../../../src/node/dataplane/plane.ts';
 import { Plane } from '../../../src/node/dataplane/plane.ts';
 import type { TunPort } from '../../../src/node/dataplane/ports.ts';
 import { EMPTY } from '../../../src/node/dataplane/ports.ts';
+import { DeferredAead } from '../../deferred-aead.ts';
 import { must } from '../../must.ts';
 
 export const VNET_BYTES = 10;
@@ -69,6 +70,8 @@ export class PlaneOnArena {
   readonly events: Event[] = [];
   /** Commands that have been sent and not yet read. */
   readonly queued: Exclude<Command, { type: 'sockets' | 'stop' }>[] = [];
+  /** How many packets each read asked for. */
+  readonly reads: number[] = [];
   now = 1_000_000;
   readonly #fromTun: Uint8Array[] = [];
   readonly #fromNet: Incoming[] = [];
@@ -87,7 +90,7 @@ export class PlaneOnArena {
       arena: this.arena,
       base: 0,
       kernels: loadKernels(wasm, this.arena.memory),
-      aead: nodeCryptoAead(this.arena.u8),
+      aead: new DeferredAead(nodeCryptoAead(this.arena.u8)),
       tun: this.#fakeTun(uso),
       mesh,
       hashSeed: [3, 4],
@@ -166,15 +169,24 @@ export class PlaneOnArena {
   }
 
   #fakeTun(uso: boolean): TunPort {
-    const { u8, u32 } = this.arena;
+    const { u8, u32, layout } = this.arena;
+    const places = tunPlaces(layout, true);
+    const read = (place: number): number => {
+      const next = this.#fromTun.shift();
+      if (next === undefined) return EMPTY;
+      u8.set(next, places.at + place * places.strideBytes);
+      return next.length;
+    };
     return {
       vnetHeader: true,
       uso,
-      read: (at) => {
-        const next = this.#fromTun.shift();
-        if (next === undefined) return EMPTY;
-        u8.set(next, at);
-        return next.length;
+      read: () => {
+        this.reads.push(1);
+        return read(0);
+      },
+      readSeveral: (found) => {
+        this.reads.push(found.length);
+        for (let i = 0; i < found.length; i++) found[i] = read(i);
       },
       write: (iovecsAt, count) => {
         const parts = Array.from({ length: count }, (_, i) => {

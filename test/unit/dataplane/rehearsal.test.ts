@@ -5,6 +5,7 @@ import { kernelsWasm } from '../../../scripts/kernels.ts';
 import { nodeCryptoAead } from '../../../src/crypto/aead-node.ts';
 import { echo } from '../../../src/linux/echo.ts';
 import { loadNative } from '../../../src/linux/ffi.ts';
+import { batchAead } from '../../../src/linux/openssl-batch.ts';
 import { evpAead } from '../../../src/linux/openssl-evp.ts';
 import { rawAead } from '../../../src/linux/openssl-raw.ts';
 import { tunPort } from '../../../src/linux/tun.ts';
@@ -15,6 +16,7 @@ import {
   KEYPAIR,
   keypairAt,
   RX_OUT_BYTES,
+  tunPlaces,
 } from '../../../src/node/dataplane/arena.ts';
 import { loadKernels } from '../../../src/node/dataplane/kernels.ts';
 import { Plane } from '../../../src/node/dataplane/plane.ts';
@@ -28,6 +30,7 @@ const wasm = readFileSync(await kernelsWasm());
 const random = seeded(1);
 
 const AEADS: readonly (readonly [string, (arena: Arena) => BulkAead])[] = [
+  ['batch', (arena) => must(batchAead(native, arena, placesOf(arena)))],
   ['raw', (arena) => must(rawAead(native, arena, placesOf(arena)))],
   ['evp', (arena) => must(evpAead(native, arena, placesOf(arena)))],
   ['node', (arena) => nodeCryptoAead(arena.u8)],
@@ -40,7 +43,12 @@ for (const [name, make] of AEADS)
       const { layout, u8 } = arena;
       const aead = make(arena);
       const stage = echo(native, arena);
-      const tun = tunPort(stage.native, arena, { fd: -1, offload });
+      const tun = tunPort(
+        stage.native,
+        arena,
+        { fd: -1, offload },
+        tunPlaces(layout, offload !== 'plain'),
+      );
       const place = { fd: -1, family: 4, gso: true, regionAt: layout.udp4 } as const;
       const udp = new UdpSocketPort(stage.native, arena, place);
       const plane = new Plane({
@@ -78,6 +86,7 @@ for (const [name, make] of AEADS)
       u8.set(key, keyAt);
       u8.set(text, layout.txOut + 16);
       aead.seal(keyAt, layout.txOut, text.length, 5, 0);
+      aead.settle();
       const sealed = u8.slice(layout.txOut + 16, layout.txOut + 32 + text.length);
       const nonce = Uint8Array.of(0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0);
       const expected = chacha20poly1305(key, nonce).encrypt(text);
@@ -96,7 +105,12 @@ t.test(
       base: native.addressOf(arena.memory.buffer),
       kernels: loadKernels(wasm, arena.memory),
       aead: aead as unknown as BulkAead,
-      tun: tunPort(stage.native, arena, { fd: -1, offload: 'plain' }),
+      tun: tunPort(
+        stage.native,
+        arena,
+        { fd: -1, offload: 'plain' },
+        tunPlaces(arena.layout, false),
+      ),
       hashSeed: [1, 2],
       mtuBytes: 1420,
       mesh: false,

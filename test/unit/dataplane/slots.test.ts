@@ -25,6 +25,8 @@ function make() {
     name: 'node-crypto',
     seal: () => {},
     open: () => -1,
+    settle: () => {},
+    forged: () => false,
     startBatch: () => {},
     forget: (keyAt) => forgotten.push(keyAt),
   };

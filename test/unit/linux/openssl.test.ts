@@ -3,7 +3,9 @@ import { x25519 } from '@noble/curves/ed25519.js';
 import t from 'tap';
 import { equalBytes, toHex } from '../../../src/base/bytes.ts';
 import { refuses } from '../../../src/crypto/known-answer.ts';
+import type { Native } from '../../../src/linux/ffi.ts';
 import { loadNative } from '../../../src/linux/ffi.ts';
+import { batchAead } from '../../../src/linux/openssl-batch.ts';
 import { evpAead } from '../../../src/linux/openssl-evp.ts';
 import { rawAead } from '../../../src/linux/openssl-raw.ts';
 import { opensslX25519 } from '../../../src/linux/openssl-x25519.ts';
@@ -25,6 +27,7 @@ const { u8 } = arena;
 const places = (scratch: number) => ({ scratch, rxOut, rxOutBytes: RX_OUT_BYTES });
 
 const FITS: readonly (readonly [string, BulkAead | undefined])[] = [
+  ['batch', batchAead(native, arena, { rxOut, rxOutBytes: RX_OUT_BYTES })],
   ['raw', rawAead(native, arena, places(aeadScratch))],
   ["Node's EVP", evpAead(native, arena, places(groScratch))],
   ["the system's EVP", evpAead(native, arena, places(filterScratch), 'system')],
@@ -57,22 +60,70 @@ for (const [name, fit] of FITS) {
       aead.forget(key);
       u8.fill(0, rxIn, rxIn + 100);
       aead.seal(key, rxIn, 20, round, 0);
+      aead.settle();
       const sealed = u8.slice(rxIn + HEADER_BYTES, rxIn + HEADER_BYTES + 20 + TAG_BYTES);
       t.equal(toHex(sealed), toHex(twin(key, round, 0).encrypt(new Uint8Array(20))));
       aead.startBatch();
-      t.not(aead.open(key, rxIn, 20, round, 0), -1);
+      t.not(openOne(aead, key, rxIn, 20, round, 0), -1);
     }
   });
 }
 
-t.test('raw: the places of plaintexts end where their region ends', async (t) => {
+for (const [name, fit] of FITS.slice(0, 2))
+  t.test(`${name}: the places of plaintexts end where their region ends`, async (t) => {
+    const aead = must(fit);
+    aead.startBatch();
+    const slot = sealAt(aead, rxIn, new Uint8Array(LONGEST));
+    aead.settle();
+    for (let opened = 0; opened < Math.floor(RX_OUT_BYTES / (LONGEST + 64)); opened++)
+      t.equal(aead.open(keypairsAt, rxIn, LONGEST, 7, 0) > 0, true);
+    t.throws(() => aead.open(keypairsAt, rxIn, LONGEST, 7, 0), { name: 'BugError' });
+    t.equal(slot, rxIn + LONGEST + 32);
+    aead.settle();
+    aead.startBatch();
+  });
+
+t.test('batch: more than a list holds are sealed all the same', async (t) => {
   const aead = must(FITS[0]?.[1]);
-  aead.startBatch();
-  const slot = sealAt(aead, rxIn, new Uint8Array(LONGEST));
-  for (let opened = 0; opened < Math.floor(RX_OUT_BYTES / (LONGEST + 64)); opened++)
-    t.equal(aead.open(keypairsAt, rxIn, LONGEST, 7, 0) > 0, true);
-  t.throws(() => aead.open(keypairsAt, rxIn, LONGEST, 7, 0), { name: 'BugError' });
-  t.equal(slot, rxIn + LONGEST + 32);
+  const random = seeded(3);
+  u8.set(random.bytes(32), keypairsAt);
+  const texts = Array.from({ length: 200 }, () => random.bytes(4 * random.below(70)));
+  let slot = rxIn;
+  for (const text of texts) slot = sealAt(aead, slot, text);
+  aead.settle();
+  slot = rxIn;
+  const wrong = texts.filter((text) => {
+    const at = slot + HEADER_BYTES;
+    slot = at + text.length + TAG_BYTES;
+    return !equalBytes(u8.subarray(at, slot), twin(keypairsAt, 7, 0).encrypt(text));
+  });
+  t.same(wrong, []);
+});
+
+t.test('batch: a key that is forgotten has sealed what waited for it', async (t) => {
+  const aead = must(FITS[0]?.[1]);
+  u8.fill(1, keypairsAt, keypairsAt + 32);
+  u8.fill(0, rxIn, rxIn + 100);
+  aead.seal(keypairsAt, rxIn, 20, 1, 0);
+  const wanted = twin(keypairsAt, 1, 0).encrypt(new Uint8Array(20));
+  aead.forget(keypairsAt);
+  u8.fill(2, keypairsAt, keypairsAt + 32);
+  aead.settle();
+  t.equal(toHex(u8.slice(rxIn + HEADER_BYTES, rxIn + HEADER_BYTES + 36)), toHex(wanted));
+});
+
+t.test('batch: none where nobody may have a page to execute', async (t) => {
+  const refused = (name: string, result: number): Native => ({
+    ...native,
+    self: {
+      ...native.self,
+      find: (wanted, ...types) =>
+        wanted === name ? ((() => result) as never) : native.self.find(wanted, ...types),
+    },
+  });
+  const places = { rxOut, rxOutBytes: RX_OUT_BYTES };
+  t.equal(batchAead(refused('mmap', 2 ** 64 - 1), arena, places), undefined);
+  t.equal(batchAead(refused('mprotect', -1), arena, places), undefined);
 });
 
 const curve = opensslX25519(native);
@@ -104,6 +155,13 @@ function twin(
   return chacha20poly1305(u8.slice(keyAt, keyAt + 32), nonce);
 }
 
+/** Opens a datagram by itself: its plaintext's place, or -1. */
+function openOne(aead: BulkAead, ...datagram: Parameters<BulkAead['open']>): number {
+  const place = aead.open(...datagram);
+  aead.settle();
+  return place < 0 || aead.forged(0) ? -1 : place;
+}
+
 /** Seals `text` under counter 7; where the next datagram goes. */
 function sealAt(aead: BulkAead, slot: number, text: Uint8Array): number {
   u8.set(text, slot + HEADER_BYTES);
@@ -128,6 +186,7 @@ function anyLength(aead: BulkAead, { u8 }: Arena): string | undefined {
     aead.forget(keypairsAt);
     const before = u8.slice(from, to);
     aead.seal(keypairsAt, slot, length, low, high);
+    aead.settle();
     const sealed = twin(keypairsAt, low, high).encrypt(
       before.slice(text - from, text - from + length),
     );
@@ -138,10 +197,10 @@ function anyLength(aead: BulkAead, { u8 }: Arena): string | undefined {
     const changed = text + random.below(length + TAG_BYTES);
     u8[changed] = (u8[changed] as number) ^ (1 << random.below(8));
     aead.startBatch();
-    if (aead.open(keypairsAt, slot, length, low, high) !== -1)
+    if (openOne(aead, keypairsAt, slot, length, low, high) !== -1)
       return `round ${round}: a changed bit at ${changed - text} of ${length} is taken`;
     u8.set(sealed, text);
-    const opened = aead.open(keypairsAt, slot, length, low, high);
+    const opened = openOne(aead, keypairsAt, slot, length, low, high);
     const plain = before.subarray(text - from, text - from + length);
     if (opened === -1 || !equalBytes(u8.subarray(opened, opened + length), plain))
       return `round ${round}: opening ${length} bytes`;
@@ -166,6 +225,7 @@ function chains(aead: BulkAead): string | undefined {
       slots.push(at);
       at = sealAt(aead, at, text);
     }
+    aead.settle();
     const forged = random.below(count);
     const bad = (slots[forged] as number) + HEADER_BYTES;
     u8[bad] = (u8[bad] as number) ^ 1;
@@ -173,6 +233,10 @@ function chains(aead: BulkAead): string | undefined {
     const opened = slots.map((slot, i) =>
       aead.open(keypairsAt, slot, (texts[i] as Uint8Array).length, 7, 0),
     );
+    aead.settle();
+    let placed = 0;
+    for (const [i, place] of opened.entries())
+      if (place >= 0 && aead.forged(placed++)) opened[i] = -1;
     for (const [i, place] of opened.entries()) {
       const text = texts[i] as Uint8Array;
       if ((place === -1) !== (i === forged)) return `round ${round}: datagram ${i} of ${count}`;
