@@ -40,9 +40,16 @@ type Architecture = (typeof ARCHITECTURES)[number];
  * Node's own flags, fixed: the environment cannot add to them (NODE_OPTIONS), since the program may run as root.
  * SIGUSR1 would open a debugger's port on loopback, to every user of the machine. A young generation of 1 MB
  * holds the main thread's memory down: after 400 `wg show`, 25 MB of the process's own against 30. The control
- * server collects garbage when it is at rest (src/control/upkeep/thread-memory.ts), hence --expose-gc.
+ * server collects garbage when it is at rest (src/control/upkeep/thread-memory.ts), and a start what it has left
+ * (src/linux/malloc.ts), hence --expose-gc; V8's own idea of that is 30 ms of five threads half a minute after each
+ * thread's start, hence no memory reducer.
  */
-const FLAGS = ['--max-semi-space-size=1', '--expose-gc', '--disable-sigusr1'] as const;
+const FLAGS = [
+  '--max-semi-space-size=1',
+  '--expose-gc',
+  '--no-memory-reducer',
+  '--disable-sigusr1',
+] as const;
 
 await main(async () => {
   const { values, positionals } = parseArgs({
