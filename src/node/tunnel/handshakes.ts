@@ -32,7 +32,7 @@ import type { TimestampStore } from './ports.ts';
 import { Responder } from './responder.ts';
 import type { Ways } from './ways.ts';
 
-/** So long after a change of our key a peer may not have heard of it, and drops what we begin without a word. */
+/** So long after we have a key, the first or another, a peer may not have heard of it, and drops what we begin without a word. */
 const KEY_NEW: Millis = seconds(5);
 const RETRY_WITH_NEW_KEY: Millis = millis(500);
 /** None waits for more than these, some milliseconds. */
@@ -115,8 +115,7 @@ export class Handshakes {
     const before = this.#identity?.privateKey ?? null;
     if (privateKey === null ? before === null : before?.equals(privateKey) === true) return false;
     before?.wipe();
-    if (before !== null && this.#ports.ways.keysToldLater)
-      this.#keyNewUntil = after(this.#env.now(), KEY_NEW);
+    if (this.#ports.ways.keysToldLater) this.#keyNewUntil = after(this.#env.now(), KEY_NEW);
     this.#identity = null;
     if (privateKey === null) return true;
     const own = ownKey(privateKey.expose());
