@@ -31,9 +31,14 @@ async function ip(...commands: string[]): Promise<void> {
   else await runBatch(commands.map((command) => command.split(' ')));
 }
 
-/** A pair of interfaces, both up; this kernel need not have dummies. */
+/**
+ * A pair of interfaces, both up; this kernel need not have dummies. Without addresses of the kernel's own: it makes
+ * them a second later, when something else is looked at.
+ */
 const cable = (name: string): string[] => [
   `link add ${name} type veth peer name ${name}b`,
+  `link set ${name} addrgenmode none`,
+  `link set ${name}b addrgenmode none`,
   `link set ${name}b up`,
   `link set ${name} up`,
 ];

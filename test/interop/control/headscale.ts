@@ -3,7 +3,7 @@
  * source. Its embedded relay wants TLS, so it gets a certificate that the clients are told to trust.
  */
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must } from '../../must.ts';
 import type { Child } from '../../netns/child.ts';
@@ -15,6 +15,8 @@ import type { TlsFiles } from './tls-files.ts';
 import { tlsFiles } from './tls-files.ts';
 
 const READY_MS = 15_000;
+const DOMAIN = 'mesh.internal';
+const RECORDS = 'records.json';
 
 /** The nearest to our own default: a user reaches that user's devices, and what lies behind them. */
 const POLICY = {
@@ -138,8 +140,10 @@ class Headscale implements Server {
     await this.#routes(node, left);
   }
 
-  async addRecord(): Promise<void> {
-    throw new Error('headscale: records are in its settings');
+  /** It watches the file. */
+  async addRecord(name: string, value: string): Promise<void> {
+    const records = [{ name: `${name}.${DOMAIN}`, type: 'A', value }];
+    writeFileSync(join(this.#network.folder, 'headscale', RECORDS), JSON.stringify(records));
   }
 
   async #routes(node: string, prefixes: readonly string[]): Promise<void> {
@@ -172,6 +176,7 @@ class Headscale implements Server {
 
 function settings(folder: string, tls: TlsFiles, options: ServerOptions): object {
   const embedded = options.derpMap === undefined;
+  writeFileSync(join(folder, RECORDS), '[]');
   return {
     server_url: `https://${HUB}`,
     listen_addr: `${HUB}:443`,
@@ -192,7 +197,7 @@ function settings(folder: string, tls: TlsFiles, options: ServerOptions): object
         ipv4: HUB,
       },
       urls: [],
-      paths: embedded ? [] : [options.derpMap],
+      paths: options.derpMap === undefined ? [] : [derpFile(folder, options.derpMap)],
     },
     disable_check_updates: true,
     node: {
@@ -206,13 +211,27 @@ function settings(folder: string, tls: TlsFiles, options: ServerOptions): object
     policy: { mode: 'file', path: join(folder, 'policy.json') },
     dns: {
       magic_dns: true,
-      base_domain: 'mesh.internal',
+      base_domain: DOMAIN,
       override_local_dns: false,
       nameservers: { global: [] },
+      extra_records_path: join(folder, RECORDS),
     },
     unix_socket: join(folder, 'headscale.sock'),
     logtail: { enabled: false },
   };
+}
+
+/** The map at `path` in a file as it wants it: its YAML has the names of fields in lower case. */
+function derpFile(folder: string, path: string): string {
+  const lower = (_key: string, value: unknown): unknown =>
+    value === null || typeof value !== 'object' || Array.isArray(value)
+      ? value
+      : Object.fromEntries(
+          Object.entries(value).map(([name, field]) => [name.toLowerCase(), field]),
+        );
+  const file = join(folder, 'derp-map.json');
+  writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(path, 'utf8'), lower)));
+  return file;
 }
 
 /** Why it cannot take the place of ours, or false. */

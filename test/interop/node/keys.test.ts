@@ -78,21 +78,29 @@ nodeTest(
   },
 );
 
-nodeTest('keys: a node that is deleted is cut off within 5 s', PAIRS, {}, async (t, scene) => {
-  const { a, b, mesh } = scene;
-  const to = await b.ip4();
-  await mesh.serve(b.host);
-  t.equal(await mesh.talk(a.host, to), 'whole');
-  await mesh.server.remove('b');
-  await Promise.all([
-    until('a has it no more', async () => !(await a.peer('b')), CUT_OFF_MS),
-    b.state('NeedsLogin', CUT_OFF_MS),
-  ]);
-  t.not(await mesh.talk(a.host, to), 'whole');
-  await b.up(await mesh.server.createKey({ user: 'alice' }));
-  t.not(await b.ip4(), to, 'it joins again as another');
-  t.equal(await a.ping(await b.ip4()), 'direct');
-});
+// headscale 0.29 lets a stock client's stream go on for more than that.
+const skip = CONTROL === 'headscale' && 'headscale does not tell a node that it is deleted';
+
+nodeTest(
+  'keys: a node that is deleted is cut off within 5 s',
+  PAIRS,
+  { skip },
+  async (t, scene) => {
+    const { a, b, mesh } = scene;
+    const to = await b.ip4();
+    await mesh.serve(b.host);
+    t.equal(await mesh.talk(a.host, to), 'whole');
+    await mesh.server.remove('b');
+    await Promise.all([
+      until('a has it no more', async () => !(await a.peer('b')), CUT_OFF_MS),
+      b.state('NeedsLogin', CUT_OFF_MS),
+    ]);
+    t.not(await mesh.talk(a.host, to), 'whole');
+    await b.up(await mesh.server.createKey({ user: 'alice' }));
+    t.not(await b.ip4(), to, 'it joins again as another');
+    t.equal(await a.ping(await b.ip4()), 'direct');
+  },
+);
 
 nodeTest('keys: expired by hand, and back after a login', PAIRS, {}, async (t, { a, b, mesh }) => {
   const before = (await b.status()).Self;
