@@ -177,9 +177,11 @@ class Headscale implements Server {
 function settings(folder: string, tls: TlsFiles, options: ServerOptions): object {
   const embedded = options.derpMap === undefined;
   writeFileSync(join(folder, RECORDS), '[]');
+  // All of its host's, where there is a second one.
+  const host = options.also === undefined ? HUB : '';
   return {
     server_url: `https://${HUB}`,
-    listen_addr: `${HUB}:443`,
+    listen_addr: `${host}:443`,
     metrics_listen_addr: '127.0.0.1:9090',
     grpc_listen_addr: '127.0.0.1:50443',
     noise: { private_key_path: join(folder, 'noise.key') },
@@ -191,10 +193,11 @@ function settings(folder: string, tls: TlsFiles, options: ServerOptions): object
         region_code: 'home',
         region_name: 'Home',
         verify_clients: true,
-        stun_listen_addr: `${HUB}:3478`,
+        stun_listen_addr: `${host}:3478`,
         private_key_path: join(folder, 'derp.key'),
         automatically_add_embedded_derp_region: embedded,
         ipv4: HUB,
+        ipv6: options.also ?? '',
       },
       urls: [],
       paths: options.derpMap === undefined ? [] : [derpFile(folder, options.derpMap)],
@@ -221,7 +224,7 @@ function settings(folder: string, tls: TlsFiles, options: ServerOptions): object
   };
 }
 
-/** The map at `path` in a file as it wants it: its YAML has the names of fields in lower case. */
+/** The map at `path` in a file as it wants it: its YAML has names of fields in lower case, and numbers of regions. */
 function derpFile(folder: string, path: string): string {
   const lower = (_key: string, value: unknown): unknown =>
     value === null || typeof value !== 'object' || Array.isArray(value)
@@ -230,7 +233,8 @@ function derpFile(folder: string, path: string): string {
           Object.entries(value).map(([name, field]) => [name.toLowerCase(), field]),
         );
   const file = join(folder, 'derp-map.json');
-  writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(path, 'utf8'), lower)));
+  const text = JSON.stringify(JSON.parse(readFileSync(path, 'utf8'), lower));
+  writeFileSync(file, text.replaceAll(/"(\d+)":/g, '$1: '));
   return file;
 }
 
