@@ -165,8 +165,8 @@ export class UdpSocketPort {
     const u32 = this.#u32;
     const message = this.#at + RUNS + i * MMSGHDR.bytes;
     const name = this.#at + RUN_NAMES + i * RUN_NAME_BYTES;
-    for (let i = 0; i < STRUCT.sockaddr_in6.bytes; i += 4)
-      u32[(name + i) >> 2] = u32[(endpointAt + i) >> 2] as number;
+    for (let byte = 0; byte < STRUCT.sockaddr_in6.bytes; byte += 4)
+      u32[(name + byte) >> 2] = u32[(endpointAt + byte) >> 2] as number;
     const ipv4 = this.#u16[name >> 1] === SOCKET.AF_INET;
     u32[(message + MSGHDR.msg_namelen) >> 2] = ipv4
       ? STRUCT.sockaddr_in.bytes

@@ -111,7 +111,7 @@ export interface BulkAead {
   forget(keyAt: number): void;
 }
 
-/** No less than the datagrams that the kernel joins (UDP_MAX_SEGMENTS). */
+/** Where the kernel has joined more, some are settled before the rest is opened. */
 export const OPENED_AT_ONCE = 64;
 
 export type AeadName = 'openssl-batch' | 'openssl-raw' | 'openssl-evp' | 'node-crypto';

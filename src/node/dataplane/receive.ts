@@ -63,6 +63,9 @@ export class Receive {
   readonly #lengths = new Int32Array(OPENED_AT_ONCE);
   readonly #texts = new Int32Array(OPENED_AT_ONCE);
   #pending = 0;
+  /** Datagrams stand in their places: what came by the relay meanwhile is owed, since it would take them. */
+  #busy = false;
+  #owed = false;
 
   packets = 0;
 
@@ -83,6 +86,13 @@ export class Receive {
 
   /** Takes what the socket has, up to one wake's share. */
   drain(udp: UdpPort, now: number): void {
+    this.#busy = true;
+    this.#drain(udp, now);
+    this.#busy = false;
+    if (this.#owed) this.relayed(now);
+  }
+
+  #drain(udp: UdpPort, now: number): void {
     const { arena, aead, drops } = this.#shared;
     const { rxIn } = arena.layout;
     this.#now = now;
@@ -106,6 +116,17 @@ export class Receive {
 
   /** Takes what came by the relay link. */
   relayed(now: number): void {
+    this.#owed = true;
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#owed) {
+      this.#owed = false;
+      this.#relayed(now);
+    }
+    this.#busy = false;
+  }
+
+  #relayed(now: number): void {
     const { arena, aead } = this.#shared;
     const { rxIn, sourceAt } = arena.layout;
     this.#now = now;

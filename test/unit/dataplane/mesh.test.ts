@@ -52,11 +52,15 @@ function trust(p: PlaneOnArena, until: number): void {
 }
 
 function bringByRelay(p: PlaneOnArena, datagram: Uint8Array): void {
+  putInRelayRing(p, datagram);
+  p.plane.apply({ type: 'relayed' });
+}
+
+function putInRelayRing(p: PlaneOnArena, datagram: Uint8Array): void {
   const ring = new RelayRing(p.arena, 'in');
   const at = ring.reserve(datagram.length);
   p.arena.u8.set(datagram, at);
   ring.commit(1, datagram.length);
-  p.plane.apply({ type: 'relayed' });
 }
 
 t.test('mesh: what is sealed goes by the trusted way alone', async (t) => {
@@ -132,6 +136,27 @@ t.test(
     );
   },
 );
+
+t.test('mesh: what comes by the relay amid a run leaves the run whole', async (t) => {
+  const { p, keypair } = make();
+  const filled = (filler: number): Uint8Array =>
+    ipPacket({ source: THEIRS, target: OURS }, 253, new Uint8Array(44).fill(filler));
+  const packets = [filled(1), filled(2), filled(3), filled(4)] as const;
+  const [first, second, third, byRelay] = packets;
+  putInRelayRing(p, seal(byRelay, keypair, 6));
+  // The second datagram is of a keypair that the worker has yet to read of, behind word of the relay.
+  const next = p.writeKeypair(1, 1);
+  p.queued.push({ type: 'relayed' }, { type: 'keypair', slot: 0, keypair: 1, as: 'next' });
+  p.udpIn({
+    datagrams: [seal(first, keypair, 5), seal(second, next, 0), seal(third, next, 1)],
+    host: 77,
+  });
+  t.same(
+    p.written.map((packet) => packet.subarray(VNET_BYTES)),
+    packets,
+  );
+  t.same(p.report().drops, {});
+});
 
 t.test('mesh: disco and STUN go to the main thread, anything else stays malformed', async (t) => {
   const { p } = make();
