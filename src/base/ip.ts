@@ -4,8 +4,13 @@
  * Text: dotted decimal without leading zeros (RFC 6943 3.1.1 strict form); RFC 4291 2.2 read, RFC 5952 written.
  */
 
+import { concat, equalBytes } from './bytes.ts';
+
 export const IPV4_BYTES = 4;
 export const IPV6_BYTES = 16;
+
+/** What an IPv4 address has before it where a place has room for IPv6 only: ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
+export const IPV4_MAPPED: Uint8Array = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 /** An address, or undefined where the text is none. A zone (`%eth0`) is not part of an address. */
 export function parseIp(text: string): Uint8Array | undefined {
@@ -21,6 +26,17 @@ export function formatIp(address: Uint8Array): string {
   const text = groups.map((value) => value.toString(16));
   if (length < 2) return text.join(':');
   return `${text.slice(0, start).join(':')}::${text.slice(start + length).join(':')}`;
+}
+
+/** In 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+export function toMapped(address: Uint8Array): Uint8Array {
+  return address.length === IPV4_BYTES ? concat(IPV4_MAPPED, address) : address;
+}
+
+/** The IPv4 address that one of 16 bytes stands for, or that one itself. */
+export function fromMapped(address: Uint8Array): Uint8Array {
+  const prefix = address.subarray(0, IPV4_MAPPED.length);
+  return equalBytes(prefix, IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
 }
 
 function parseIpv4(text: string): Uint8Array | undefined {

@@ -21,7 +21,7 @@
 
 import { concat, equalBytes } from '../../base/bytes.ts';
 import type { Endpoint } from '../../base/endpoint.ts';
-import { IPV4_BYTES, IPV6_BYTES } from '../../base/ip.ts';
+import { fromMapped, IPV6_BYTES, toMapped } from '../../base/ip.ts';
 import type { DiscoPublic, NodePublic } from '../../base/keys.ts';
 import { discoPublic, KEY_BYTES, nodePublic } from '../../base/keys.ts';
 import { BOX_EXTRA_BYTES, openBox, sealBox } from '../../crypto/box.ts';
@@ -32,7 +32,6 @@ const MAGIC = Uint8Array.of(0x54, 0x53, 0xf0, 0x9f, 0x92, 0xac);
 const BOX_AT = MAGIC.length + KEY_BYTES;
 const HEADER_BYTES = 2;
 const ENDPOINT_BYTES = IPV6_BYTES + 2;
-const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 /** As many endpoints of a call are read; a peer with more can be reached by one of these, or is up to mischief. */
 const MAX_ENDPOINTS = 64;
@@ -121,13 +120,10 @@ export function relayEndpoint(region: number): Endpoint {
 }
 
 function endpointBytes({ address, port }: Endpoint): Uint8Array {
-  const whole = address.length === IPV4_BYTES ? concat(MAPPED, address) : address;
-  return concat(whole, Uint8Array.of(port >> 8, port & 0xff));
+  return concat(toMapped(address), Uint8Array.of(port >> 8, port & 0xff));
 }
 
 function readEndpoint(bytes: Uint8Array, at: number): Endpoint {
-  const whole = bytes.slice(at, at + IPV6_BYTES);
   const port = ((bytes[at + IPV6_BYTES] as number) << 8) | (bytes[at + IPV6_BYTES + 1] as number);
-  const mapped = equalBytes(whole.subarray(0, MAPPED.length), MAPPED);
-  return { address: mapped ? whole.slice(MAPPED.length) : whole, port, scope: 0 };
+  return { address: fromMapped(bytes.slice(at, at + IPV6_BYTES)), port, scope: 0 };
 }

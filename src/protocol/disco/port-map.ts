@@ -18,8 +18,7 @@
  * Source: RFC 6886 3.2 to 3.5; RFC 6887 7, 11.
  */
 
-import { concat, equalBytes } from '../../base/bytes.ts';
-import { IPV4_BYTES } from '../../base/ip.ts';
+import { fromMapped, IPV4_BYTES, IPV4_MAPPED, toMapped } from '../../base/ip.ts';
 
 export const PORT_MAP_PORT = 5351;
 export const PCP_NONCE_BYTES = 12;
@@ -30,7 +29,6 @@ const PCP_VERSION = 2;
 const PCP_MAP = 1;
 const UDP = 17;
 const PCP_BYTES = 60;
-const MAPPED_PREFIX = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 export interface MapRequest {
   readonly internalPort: number;
@@ -86,12 +84,12 @@ export function encodePcpMap(request: MapRequest, own: Uint8Array, nonce: Uint8A
   bytes[0] = PCP_VERSION;
   bytes[1] = PCP_MAP;
   view.setUint32(4, request.lifetimeSeconds);
-  bytes.set(concat(MAPPED_PREFIX, own), 8);
+  bytes.set(toMapped(own), 8);
   bytes.set(nonce, 24);
   bytes[36] = UDP;
   view.setUint16(40, request.internalPort);
   view.setUint16(42, request.externalPort);
-  bytes.set(MAPPED_PREFIX, 44);
+  bytes.set(IPV4_MAPPED, 44);
   return bytes;
 }
 
@@ -130,9 +128,8 @@ function decodePcp(datagram: Uint8Array): PortMapAnswer | PortMapDrop {
   const result = datagram[3] as number;
   if (result !== 0) return { kind: 'refused', protocol: 'pcp', result };
   if (datagram.length < PCP_BYTES || datagram[36] !== UDP) return 'port-map: malformed';
-  const address = datagram.slice(44, 60);
-  if (!equalBytes(address.subarray(0, MAPPED_PREFIX.length), MAPPED_PREFIX))
-    return 'port-map: malformed';
+  const address = fromMapped(datagram.slice(44, 60));
+  if (address.length !== IPV4_BYTES) return 'port-map: malformed';
   const view = viewOf(datagram);
   return {
     kind: 'pcp-map',
@@ -140,7 +137,7 @@ function decodePcp(datagram: Uint8Array): PortMapAnswer | PortMapDrop {
     internalPort: view.getUint16(40),
     externalPort: view.getUint16(42),
     lifetimeSeconds: view.getUint32(4),
-    address: address.slice(16 - IPV4_BYTES),
+    address,
   };
 }
 

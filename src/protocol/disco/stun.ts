@@ -15,7 +15,7 @@
  */
 
 import type { Endpoint } from '../../base/endpoint.ts';
-import { IPV4_BYTES, IPV6_BYTES } from '../../base/ip.ts';
+import { fromMapped, IPV4_BYTES, IPV6_BYTES } from '../../base/ip.ts';
 
 export const STUN_TRANSACTION_BYTES = 12;
 
@@ -135,8 +135,10 @@ function readAddress(value: Uint8Array, message?: Uint8Array): Endpoint | undefi
   if (length === 0 || value.length < 4 + length) return undefined;
   const port = viewOf(value).getUint16(2);
   const address = value.slice(4, 4 + length);
-  if (message === undefined) return { address, port, scope: 0 };
-  return { address: masked(address, message), port: port ^ (COOKIE >>> 16), scope: 0 };
+  if (message === undefined) return { address: fromMapped(address), port, scope: 0 };
+  const unmasked = masked(address, message);
+  // A server with one socket for both families sees IPv4 as mapped into IPv6, and may say so: stock derper does.
+  return { address: fromMapped(unmasked), port: port ^ (COOKIE >>> 16), scope: 0 };
 }
 
 /** The address under the cookie and transaction of its message, or back. */

@@ -40,7 +40,7 @@ export async function startHeadscale(network: Network, options: ServerOptions): 
   const program = must(process.env['HEADSCALE_BIN'], 'HEADSCALE_BIN');
   const folder = join(network.folder, 'headscale');
   mkdirSync(folder);
-  const tls = await tlsFiles(folder);
+  const tls = await tlsFiles(network.folder);
   writeFileSync(join(folder, 'policy.json'), JSON.stringify(options.policy ?? POLICY));
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify(settings(folder, tls, options)));
@@ -188,7 +188,7 @@ function settings(folder: string, tls: TlsFiles, options: ServerOptions): object
     prefixes: { v4: '100.64.0.0/10', v6: 'fd7a:115c:a1e0::/48', allocation: 'sequential' },
     derp: {
       server: {
-        enabled: embedded,
+        enabled: true,
         region_id: 900,
         region_code: 'home',
         region_name: 'Home',

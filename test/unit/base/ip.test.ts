@@ -7,7 +7,7 @@ import {
   readSockaddr,
   sockaddr,
 } from '../../../src/base/endpoint.ts';
-import { formatIp, parseIp } from '../../../src/base/ip.ts';
+import { formatIp, fromMapped, parseIp, toMapped } from '../../../src/base/ip.ts';
 import { contains, formatPrefix, parsePrefix } from '../../../src/base/prefix.ts';
 import { must } from '../../must.ts';
 import { seeded } from '../../seeded.ts';
@@ -26,6 +26,18 @@ t.test('ip: text is read and written in the canonical form', async (t) => {
   ] as const)
     t.equal(formatIp(parseIp(text) as Uint8Array), canonical, text);
 });
+
+t.test(
+  'ip: an IPv4 address goes into 16 bytes and comes back; others stay as they are',
+  async (t) => {
+    const bytes = (text: string): Uint8Array => must(parseIp(text));
+    t.same(toMapped(bytes('192.0.2.1')), bytes('::ffff:192.0.2.1'));
+    t.same(fromMapped(bytes('::ffff:192.0.2.1')), bytes('192.0.2.1'));
+    for (const text of ['2001:db8::1', '::192.0.2.1', '::fffe:192.0.2.1'])
+      t.same(fromMapped(toMapped(bytes(text))), bytes(text), text);
+    t.same(fromMapped(bytes('192.0.2.1')), bytes('192.0.2.1'));
+  },
+);
 
 t.test('ip: what Node calls an address is one, and nothing else', async (t) => {
   const random = seeded(1);

@@ -2,6 +2,7 @@ import t from 'tap';
 import { concat } from '../../../src/base/bytes.ts';
 import type { Endpoint } from '../../../src/base/endpoint.ts';
 import { formatEndpoint } from '../../../src/base/endpoint.ts';
+import { toMapped } from '../../../src/base/ip.ts';
 import {
   decodeAnswer,
   decodeRequest,
@@ -39,6 +40,16 @@ t.test('stun: the IPv6 answer of RFC 5769 2.3 is read, attributes around it and 
   const answer = decodeAnswer(fromHex(sample));
   if (typeof answer === 'string') throw new Error(answer);
   t.equal(formatEndpoint(answer.seenFrom), '[2001:db8:1234:5678:11:2233:4455:6677]:32853');
+});
+
+t.test('stun: an IPv4 address in the room of an IPv6 one is read as what it is', async (t) => {
+  for (const mapped of [true, false]) {
+    const address = mapped ? toMapped(Uint8Array.of(192, 0, 2, 1)) : Uint8Array.of(192, 0, 2, 1);
+    const seenFrom: Endpoint = { address, port: 41641, scope: 0 };
+    const answer = decodeAnswer(encodeAnswer(new Uint8Array(12).fill(7), seenFrom));
+    if (typeof answer === 'string') throw new Error(answer);
+    t.equal(formatEndpoint(answer.seenFrom), '192.0.2.1:41641');
+  }
 });
 
 t.test('stun: any answer of either family comes back as it was', async (t) => {
