@@ -8,10 +8,9 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import type { Worker } from 'node:worker_threads';
 import type { Assets } from './assets.ts';
 import type { Env } from './base/env.ts';
-import { BugError, NetError } from './base/errors.ts';
+import { NetError } from './base/errors.ts';
 import { nodePublic } from './base/keys.ts';
 import type { Millis } from './base/time.ts';
 import { after, seconds } from './base/time.ts';
@@ -31,12 +30,11 @@ import { Listening } from './listening.ts';
 import type { Arena } from './node/dataplane/arena.ts';
 import { createArena, DEFAULT_SIZES } from './node/dataplane/arena.ts';
 import type { Event } from './node/dataplane/commands.ts';
-import type { WorkerSetup } from './node/dataplane/worker.ts';
-import { CommandBatch } from './node/tunnel/command-batch.ts';
 import type { MeshPort, SocketsPort } from './node/tunnel/ports.ts';
 import { Tunnel } from './node/tunnel/tunnel.ts';
 import type { Gso } from './node/tunnel/tunnel-health.ts';
 import { TunnelHealth } from './node/tunnel/tunnel-health.ts';
+import { PacketWorker } from './packet-worker.ts';
 import type { InterfaceReport } from './protocol/localapi/status.ts';
 import { recoverLan, withLan } from './route-lan.ts';
 import { watchOf } from './routing-watch.ts';
@@ -95,7 +93,7 @@ export const startTunnel =
       flows: setup.flows ?? DEFAULT_SIZES.flows,
     });
     const seed = new Uint32Array(randomBytes(8).buffer.slice(0, 8));
-    const workerSetup: WorkerSetup = {
+    const worker = new PacketWorker(native, assets, {
       layout: arena.layout,
       memory: arena.memory,
       wasm,
@@ -105,8 +103,7 @@ export const startTunnel =
       mtuBytes: setup.mtuBytes,
       mesh: mesh !== undefined,
       hashSeed: [seed[0] ?? 0, seed[1] ?? 0],
-    };
-    const worker = assets.startWorker('dataplane', workerSetup);
+    });
     return new Running(native, env, setup, { device, arena, worker, mesh }).start();
   };
 
@@ -114,7 +111,7 @@ export const startTunnel =
 interface Parts {
   readonly device: TunDevice;
   readonly arena: Arena;
-  readonly worker: Worker;
+  readonly worker: PacketWorker;
   readonly mesh: MeshPort | undefined;
 }
 
@@ -125,19 +122,16 @@ class Running {
   readonly #parts: Parts;
   readonly #tunnel: Tunnel;
   readonly #health: TunnelHealth;
-  readonly #link: CommandBatch;
   readonly #listening: Listening;
   readonly #network: LinkNetwork;
   readonly #startedAt: Millis;
   readonly #gone = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<Extract<Event, { type: 'ready' }>>();
-  readonly #ended = Promise.withResolvers<void>();
   #aead: InterfaceReport['aead'] = { name: '', passedOver: [] };
   /** What the sockets in use began with. */
   #gso = NO_GSO;
   #watch: LinkWatch | null = null;
   #mtuBytes = 0;
-  #closing = false;
   #cancelLook: () => void = () => {};
 
   constructor(native: Native, env: Env, setup: TunnelSetup, parts: Parts) {
@@ -148,20 +142,17 @@ class Running {
     this.#startedAt = env.now();
     this.#network = new LinkNetwork(setup.name);
     this.#health = new TunnelHealth(setup.name, env.log);
-    this.#link = new CommandBatch((commands) => parts.worker.postMessage(commands));
     this.#tunnel = new Tunnel(env, {
       arena: parts.arena,
-      link: this.#link,
+      link: parts.worker.link,
       sockets: this.#sockets(),
       timestamps: timestampStore(setup.timestampBound, this.#health),
       mesh: parts.mesh,
     });
     this.#listening = new Listening(env, this.#tunnel, this.#health);
-    parts.worker.on('message', (event: Event) => this.#event(event));
-    parts.worker.on('error', (error) => this.#fail(error));
-    parts.worker.on('exit', () => {
-      this.#ended.resolve();
-      if (!this.#closing) this.#fail(new BugError('the data plane has ended'));
+    parts.worker.listen({
+      event: (event) => this.#event(event),
+      failed: (error) => this.#fail(error),
     });
   }
 
@@ -259,15 +250,11 @@ class Running {
   }
 
   async #close(): Promise<void> {
-    this.#closing = true;
     this.#watch?.close();
     this.#listening.close();
     this.#cancelLook();
-    const { device } = this.#parts;
-    // It ends by itself: a thread that is terminated in a call from native code takes the process with it.
-    this.#link.send({ type: 'stop' });
-    this.#link.flush();
-    await this.#ended.promise;
+    const { device, worker } = this.#parts;
+    await worker.stop();
     this.#tunnel.close();
     device.file.close();
   }

@@ -68,6 +68,7 @@ export const SOCKET = {
   IPPROTO_UDP: 17,
   UDP_SEGMENT: 103,
   UDP_GRO: 104,
+  POLLIN: 1,
   POLLOUT: 4,
 } as const;
 

@@ -6,22 +6,19 @@
  *     call, 64 bytes   function 8 | arguments, five of 8 | unused 8 | result 8
  *
  * The list is memory of its own, which JavaScript alone writes within its bounds: what hostile packets pass through
- * (the arena, and the WASM kernels on it) cannot reach the functions' addresses. The instructions stand in a page
- * that can be executed and not written, which is no more than V8 needs for itself; where the system gives none,
- * there is no list, and calls are made one by one.
+ * (the arena, and the WASM kernels on it) cannot reach the functions' addresses.
  *
  * Sources: System V ABI for x86-64 3.2, Procedure Call Standard for Arm 64 6.
  */
 
-import { MEMORY } from './abi.ts';
 import type { Native } from './ffi.ts';
+import type { Routine } from './machine-code.ts';
+import { executable } from './machine-code.ts';
 import type { Block } from './memory.ts';
 import { block, store64 } from './memory.ts';
 
-type Instructions = readonly (readonly [bytes: string, text: string])[];
-
-/** `run(calls, count)`; the bytes are the assembler's, and a test asks it again. */
-export const RUN: Readonly<Record<string, Instructions>> = {
+/** `run(calls, count)`. */
+export const RUN: Routine = {
   x64: [
     ['f30f1efa', 'endbr64'],
     ['53', 'push %rbx'],
@@ -71,21 +68,8 @@ export const RUN: Readonly<Record<string, Instructions>> = {
 /** Words of 32 bits. */
 export const CALL_WORDS = 16;
 const RESULT_WORD = 14;
-const PAGE_BYTES = 4096;
 
 type Run = (calls: number, count: number) => void;
-
-const P = 'size_t';
-type MapCall = (
-  at: number,
-  bytes: number,
-  protection: number,
-  flags: number,
-  fd: number,
-  offset: number,
-) => number;
-type ProtectCall = (at: number, bytes: number, protection: number) => number;
-type CopyCall = (to: number, from: number, bytes: number) => number;
 
 export class CallList {
   /** Words of the calls, CALL_WORDS for each. */
@@ -117,27 +101,10 @@ export class CallList {
   }
 }
 
-/** Makes lists; undefined where the system lets nobody have a page to execute. */
+/** Makes lists; undefined where there are none. */
 export function callLists(native: Native): ((calls: number) => CallList) | undefined {
-  const page = executablePage(native);
+  const page = executable(native, RUN);
   if (page === undefined) return undefined;
   const run = native.functionAt<Run>(page, 'void', ['size_t', 'size_t']);
   return (calls) => new CallList(native, run, calls);
-}
-
-/** The page lives as long as the process. It is written first, and can be executed only when it cannot be written. */
-function executablePage(native: Native): number | undefined {
-  const { PROT_READ, PROT_WRITE, PROT_EXEC, MAP_PRIVATE, MAP_ANONYMOUS } = MEMORY;
-  const instructions = RUN[process.arch];
-  const map = native.self.find<MapCall>('mmap', P, [P, P, 'int', 'int', 'int', P]);
-  const protect = native.self.find<ProtectCall>('mprotect', 'int', [P, P, 'int']);
-  const copy = native.self.find<CopyCall>('memcpy', P, [P, P, P]);
-  if (!instructions || !map || !protect || !copy) return undefined;
-  const bytes = Buffer.from(instructions.map(([hex]) => hex).join(''), 'hex');
-  const page = map(0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page % PAGE_BYTES !== 0 || page > Number.MAX_SAFE_INTEGER) return undefined;
-  const source = block(native, bytes.length);
-  source.u8.set(bytes);
-  copy(page, source.address, bytes.length);
-  return protect(page, PAGE_BYTES, PROT_READ | PROT_EXEC) === 0 ? page : undefined;
 }

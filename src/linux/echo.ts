@@ -9,7 +9,10 @@
 
 import { ERRNO, SOCKET, STRUCT } from './abi.ts';
 import type { Native } from './ffi.ts';
-import type { SharedMemory } from './memory.ts';
+import type { Block, SharedMemory } from './memory.ts';
+import { load64 } from './memory.ts';
+import type { ReadEach } from './reads.ts';
+import { oneByOne } from './reads.ts';
 
 const { msghdr: MSGHDR, mmsghdr: MMSGHDR, iovec: IOVEC, cmsghdr: CMSGHDR } = STRUCT;
 
@@ -20,6 +23,7 @@ const NONE = -1;
 
 export interface Echo {
   readonly native: Native;
+  readonly each: ReadEach;
   /** What the device gives next, once: bytes with the header before them where it has one. */
   packet: Uint8Array | undefined;
   /** Bytes written to the device. */
@@ -43,6 +47,7 @@ export function echo(native: Native, arena: SharedMemory): Echo {
     return sent.bytes.length;
   };
   const state: Echo = {
+    each: oneByOne({ read: (fd, to, bytes) => state.native.read(fd, to, bytes) }),
     packet: undefined,
     written: 0,
     native: {
@@ -78,7 +83,9 @@ export function echo(native: Native, arena: SharedMemory): Echo {
 /** The same stage by other functions: what has been compiled for two different ones takes any. */
 export function wrapped(stage: Echo): Echo {
   const { read, writev, sendmsg, sendmmsg, recvmsg } = stage.native;
+  const { each } = stage;
   return Object.assign(stage, {
+    each: (request: Block) => each(request),
     native: {
       ...stage.native,
       read: (fd: number, to: number, bytes: number) => read(fd, to, bytes),
@@ -98,7 +105,7 @@ function refused(result: number): number {
 
 /** The arena offset that the 64-bit address at `at` names. */
 function pointed({ u32 }: SharedMemory, base: number, at: number): number {
-  return (u32[at >> 2] as number) + (u32[(at >> 2) + 1] as number) * 4_294_967_296 - base;
+  return load64(u32, at) - base;
 }
 
 function iovecBytes({ u32 }: SharedMemory, at: number, count: number): number {

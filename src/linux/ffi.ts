@@ -23,6 +23,7 @@ export interface SystemCalls {
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
   read(fd: number, to: Address, bytes: number): number;
+  write(fd: number, from: Address, bytes: number): number;
   writev(fd: number, iovecs: Address, count: number): number;
   ioctl(fd: number, request: number, argument: number): number;
   socket(family: number, type: number, protocol: number): number;
@@ -42,6 +43,7 @@ export interface SystemCalls {
   sendmmsg(fd: number, messages: Address, count: number, flags: number): number;
   recvmsg(fd: number, message: Address, flags: number): number;
   poll(pollfds: Address, count: number, timeoutMs: number): number;
+  eventfd(value: number, flags: number): number;
   clockGettime(clock: number, timespec: Address): number;
   adjtimex(timex: Address): number;
 }
@@ -171,6 +173,7 @@ function bindSystemCalls(koffi: typeof Koffi, library: Koffi.LibraryHandle): Sys
     open: three(bind('open', 'int', 'str', 'int', 'int')),
     close: (fd) => settle(closeFd(fd), errno),
     read: three(bind('read', 'long', 'int', P, P)),
+    write: three(bind('write', 'long', 'int', P, P)),
     writev: three(bind('writev', 'long', 'int', P, 'int')),
     ioctl: three(bind('ioctl', 'int', 'int', P, P)),
     socket: three(bind('socket', 'int', 'int', 'int', 'int')),
@@ -184,6 +187,7 @@ function bindSystemCalls(koffi: typeof Koffi, library: Koffi.LibraryHandle): Sys
     sendmmsg: four(bind('sendmmsg', 'int', 'int', P, 'uint', 'int')),
     recvmsg: three(bind('recvmsg', 'long', 'int', P, 'int')),
     poll: three(bind('poll', 'int', P, P, 'int')),
+    eventfd: two(bind('eventfd', 'int', 'uint', 'int')),
     clockGettime: two(bind('clock_gettime', 'int', 'int', P)),
     adjtimex: (timex) => settle(adjtimex(timex), errno),
   };

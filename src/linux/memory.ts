@@ -38,3 +38,8 @@ export function store64(u32: Uint32Array, at: number, value: number): void {
   u32[at >> 2] = value >>> 0;
   u32[(at >> 2) + 1] = (value / 4_294_967_296) >>> 0;
 }
+
+/** Reads it back. */
+export function load64(u32: Uint32Array, at: number): number {
+  return (u32[at >> 2] as number) + (u32[(at >> 2) + 1] as number) * 4_294_967_296;
+}

@@ -6,8 +6,7 @@
  *     plain   bare packets, no header before them
  *
  * The ladder is tried from the top; a test starts further down. With a header, each packet stands behind a
- * virtio_net_hdr of 10 bytes (abi.ts). Small packets that come one upon another are read several at once, by one
- * list of calls (call-list.ts). The device lives as long as the file, unless someone made it persistent.
+ * virtio_net_hdr of 10 bytes (abi.ts). The device lives as long as the file, unless someone made it persistent.
  *
  * `openTun` is the main thread's; `tunPort` reads and writes the descriptor on whichever thread owns the arena.
  *
@@ -16,13 +15,13 @@
 
 import { ConfigError } from '../base/errors.ts';
 import { ERRNO, FILE, STRUCT, TUN } from './abi.ts';
-import type { CallList } from './call-list.ts';
-import { callLists } from './call-list.ts';
 import { Descriptor } from './descriptor.ts';
 import { systemError } from './errno.ts';
 import type { Native } from './ffi.ts';
 import type { SharedMemory } from './memory.ts';
 import { block } from './memory.ts';
+import type { ReadEach } from './reads.ts';
+import { Reads, readEach } from './reads.ts';
 
 export type TunOffload = 'full' | 'tcp' | 'plain';
 
@@ -147,14 +146,15 @@ export interface TunPlaces {
   readonly count: number;
 }
 
-/** Packets of `fd` from and to places of `arena`. The descriptor stays the caller's. */
+/** Packets of `fd` from and to places of `arena`. The descriptor stays the caller's. @param each how it is read */
 export function tunPort(
   native: Native,
   arena: SharedMemory,
   device: { readonly fd: number; readonly offload: TunOffload },
   places: TunPlaces,
+  each: ReadEach = readEach(native),
 ): TunFit {
-  return new TunFit(native, arena, device, places);
+  return new TunFit(native, arena, device, places, each);
 }
 
 export type { TunFit };
@@ -166,42 +166,29 @@ class TunFit {
   readonly #native: Native;
   readonly #fd: number;
   readonly #base: number;
-  readonly #to: number;
-  readonly #places: TunPlaces;
-  /** A read to each place; undefined where there are no lists. */
-  readonly #list: CallList | undefined;
+  readonly #reads: Reads;
 
   constructor(
     native: Native,
     arena: SharedMemory,
     { fd, offload }: { readonly fd: number; readonly offload: TunOffload },
     places: TunPlaces,
+    each: ReadEach,
   ) {
     this.vnetHeader = offload !== 'plain';
     this.uso = offload === 'full';
     this.#native = native;
     this.#fd = fd;
     this.#base = native.addressOf(arena.memory.buffer);
-    this.#to = this.#base + places.at;
-    this.#places = places;
-    const read = native.self.addressOf('read');
-    const list = read === undefined ? undefined : callLists(native)?.(places.count);
-    for (let i = 0; i < places.count && read !== undefined; i++)
-      list?.set(i, read, fd, this.#to + i * places.strideBytes, places.capacityBytes);
-    this.#list = list;
+    this.#reads = new Reads(native, fd, { ...places, at: this.#base + places.at }, each);
   }
 
-  read(): number {
-    return this.#native.read(this.#fd, this.#to, this.#places.capacityBytes);
+  get found(): Int32Array {
+    return this.#reads.results;
   }
 
-  readSeveral(found: Int32Array): void {
-    const { strideBytes, capacityBytes } = this.#places;
-    const list = this.#list;
-    list?.run(found.length);
-    for (let i = 0; i < found.length; i++)
-      found[i] =
-        list?.result(i) ?? this.#native.read(this.#fd, this.#to + i * strideBytes, capacityBytes);
+  read(most: number): number {
+    return this.#reads.run(most);
   }
 
   write(iovecsAt: number, count: number): number {

@@ -5,6 +5,8 @@ import t from 'tap';
 import { unpackPackages } from '../../scripts/debian.ts';
 import * as abi from '../../src/linux/abi.ts';
 import { RUN } from '../../src/linux/call-list.ts';
+import type { Instructions } from '../../src/linux/machine-code.ts';
+import { READ } from '../../src/linux/reads.ts';
 
 const { STRUCT, CMSG_ALIGN, NETLINK_ALIGN, ...TABLES } = abi;
 
@@ -73,22 +75,20 @@ for (const [machine, prefix] of [
     `instructions: the bytes are what the assembler makes of the text, ${machine}`,
     { skip: prefix === undefined && 'no assembler for it', timeout: 300_000 },
     async (t) => {
-      const wanted = RUN[machine] ?? [];
       const env = prefix === '' ? process.env : await crossEnv();
-      t.equal(assembled(`${prefix}`, wanted, env), wanted.map(([bytes]) => bytes).join(''));
-      t.ok(wanted.length > 0);
+      for (const routine of [RUN, READ]) {
+        const wanted = routine[machine] ?? [];
+        t.equal(assembled(`${prefix}`, wanted, env), wanted.map(([bytes]) => bytes).join(''));
+        t.ok(wanted.length > 0);
+      }
     },
   );
 
 /** What the assembler makes of the instructions, in hexadecimal. */
-function assembled(
-  prefix: string,
-  instructions: (typeof RUN)[string],
-  env: NodeJS.ProcessEnv,
-): string {
+function assembled(prefix: string, instructions: Instructions, env: NodeJS.ProcessEnv): string {
   const folder = mkdtempSync(`${tmpdir()}/postern-abi-`);
   try {
-    writeFileSync(`${folder}/run.s`, `${instructions?.map(([, text]) => text).join('\n')}\n`);
+    writeFileSync(`${folder}/run.s`, `${instructions.map(([, text]) => text).join('\n')}\n`);
     for (const [tool, ...argv] of [
       ['as', '-o', `${folder}/run.o`, `${folder}/run.s`],
       ['objcopy', '-O', 'binary', '-j', '.text', `${folder}/run.o`, `${folder}/run.bin`],

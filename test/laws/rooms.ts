@@ -130,6 +130,7 @@ export const JOINERS: readonly { readonly file: string; readonly why: string }[]
   { file: 'start-node.ts', why: "main's part that joins the rooms of a node" },
   { file: 'node-system.ts', why: 'the system as those rooms need it' },
   { file: 'routing-watch.ts', why: 'what the kernel tells of it' },
+  { file: 'packet-worker.ts', why: 'the thread of a tunnel, which waits in the kernel' },
   { file: 'start-wireguard.ts', why: "main's part that joins the parts of a tunnel" },
   { file: 'node/dataplane/worker.ts', why: "a worker's entry is the main of its thread" },
 ];

@@ -142,18 +142,19 @@ export class SimNode {
   #fakeTun(): TunPort {
     const { u8, u32, layout } = this.arena;
     const places = tunPlaces(layout, false);
-    const read = (place: number): number => {
-      const packet = this.#outgoing.shift();
-      if (packet === undefined) return EMPTY;
-      u8.set(packet, places.at + place * places.strideBytes);
-      return packet.length;
-    };
+    const found = new Int32Array(places.count);
     return {
       vnetHeader: false,
       uso: false,
-      read: () => read(0),
-      readSeveral: (found) => {
-        for (let i = 0; i < found.length; i++) found[i] = read(i);
+      found,
+      read: (most) => {
+        for (let i = 0; i < most; i++) {
+          const packet = this.#outgoing.shift();
+          found[i] = packet?.length ?? EMPTY;
+          if (packet === undefined) return i + 1;
+          u8.set(packet, places.at + i * places.strideBytes);
+        }
+        return most;
       },
       write: (iovecsAt) => {
         const at = u32[iovecsAt >> 2] as number;

@@ -133,7 +133,7 @@ export interface Layout {
 }
 
 /** Packets that are read at once; of most places one page is touched at most. */
-export const TUN_READS = 8;
+export const TUN_READS = 16;
 export const TUN_READ_BYTES: number = 65_536 + 256;
 export const TUN_PACKET_AT = 16;
 export const TX_OUT_BYTES: number = 128 * 1024;

@@ -6,9 +6,9 @@
  * Nothing here throws on the packet path: a result below zero is `-errno`.
  */
 
-/** `read` and `receive`: nothing more to read now. */
+/** `found` and `receive`: nothing more to read now. */
 export const EMPTY: -11 = -11;
-/** `read`: the device has gone (EBADFD). */
+/** `found`: the device has gone (EBADFD). */
 export const GONE: -77 = -77;
 
 /** A TUN device. With `vnetHeader` each packet comes and goes behind a 10-byte virtio_net_hdr. */
@@ -16,10 +16,10 @@ export interface TunPort {
   readonly vnetHeader: boolean;
   /** The kernel takes UDP super-packets from us (TUN_F_USO4 and USO6). */
   readonly uso: boolean;
-  /** Reads one packet to the first of its places (`TunPlaces`); its bytes with the header, EMPTY, GONE, or another -errno. */
-  read(): number;
-  /** Reads one packet for each of `found`, each to its own place; puts their bytes there, or for none what is below zero. */
-  readSeveral(found: Int32Array): void;
+  /** What the last `read` found: for each read its bytes with the header, EMPTY, GONE, or another -errno. */
+  readonly found: Int32Array;
+  /** Reads packets, each to its own place (`TunPlaces`), until one read gives none, at most `most`; how many reads it made. */
+  read(most: number): number;
   /** Writes `count` iovecs of 16 bytes at `iovecsAt` as one packet; bytes or -errno. */
   write(iovecsAt: number, count: number): number;
 }

@@ -1,7 +1,7 @@
 /**
  * Out: TUN -> allowed IPs -> filter (remembers the flow) -> segment -> seal -> UDP.
  *
- * Small packets that come one upon another are read several at once; what is sealed leaves in runs (sealed-runs.ts).
+ * After small packets several are read at once; what is sealed leaves in runs (sealed-runs.ts).
  */
 
 import {
@@ -20,8 +20,7 @@ import { SuperPacket } from './super-packet.ts';
 const READS_PER_WAKE = 64;
 const BYTES_PER_WAKE = 512 * 1024;
 
-/** Once so many small packets have come without a gap, as many as that are read at once. */
-const SEVERAL_AFTER = 2;
+/** Several large ones at once would only push one another out of the processor's caches. */
 const SMALL_BYTES = 2048;
 
 const FULL_SUPER_PACKET = 8;
@@ -32,11 +31,8 @@ export class Transmit {
   readonly #super: SuperPacket;
   readonly #route: Route;
   readonly #runs: SealedRuns;
-  /** What was read at once, by how many were wanted. */
-  readonly #found: readonly Int32Array[] = Array.from(
-    { length: TUN_READS + 1 },
-    (_, count) => new Int32Array(count),
-  );
+  /** Packets that the next read asks for. */
+  #most = 1;
   #now = 0;
 
   constructor(shared: Shared) {
@@ -56,47 +52,33 @@ export class Transmit {
   drain(now: number): boolean {
     const { tun } = this.#shared;
     this.#start(now);
-    const header = tun.vnetHeader ? VNET_HEADER_BYTES : 0;
-    let [bytes, reads, small] = [0, 0, 0];
+    let [bytes, reads] = [0, 0];
     while (reads < READS_PER_WAKE && bytes < BYTES_PER_WAKE) {
-      if (small >= SEVERAL_AFTER) {
-        const found = this.#found[Math.min(small, TUN_READS)] as Int32Array;
-        tun.readSeveral(found);
-        const some = this.#several(found, header);
-        if (some < 0) break;
-        reads += found.length;
-        bytes += some;
-        small = some <= SMALL_BYTES * found.length ? small + found.length : 0;
-        continue;
-      }
-      reads++;
-      const read = tun.read();
-      if (read < 0) {
-        if (read === GONE) return false;
-        if (read === EMPTY) break;
-        continue;
-      }
-      bytes += read;
-      small = read <= SMALL_BYTES ? small + 1 : 0;
-      this.#packet(this.#packetAt, read - header);
+      const made = tun.read(this.#most);
+      const some = this.#take(made);
+      if (some > 0) this.#most = some <= SMALL_BYTES * made ? TUN_READS : 1;
+      const last = tun.found[made - 1] as number;
+      if (last === GONE) return false;
+      if (last === EMPTY) break;
+      reads += made;
+      bytes += some;
     }
     this.#runs.flush();
     return true;
   }
 
-  /** Takes what was read at once; its bytes, or -1 where the device had less. */
-  #several(found: Int32Array, header: number): number {
+  /** Takes what so many reads have found; its bytes. */
+  #take(made: number): number {
+    const { found, vnetHeader } = this.#shared.tun;
+    const header = vnetHeader ? VNET_HEADER_BYTES : 0;
     let bytes = 0;
-    let dry = false;
-    for (let i = 0; i < found.length; i++) {
+    for (let i = 0; i < made; i++) {
       const read = found[i] as number;
-      if (read < 0) dry = true;
-      else {
-        bytes += read;
-        this.#packet(this.#packetAt + i * TUN_READ_BYTES, read - header);
-      }
+      if (read <= 0) break;
+      bytes += read;
+      this.#packet(this.#packetAt + i * TUN_READ_BYTES, read - header);
     }
-    return dry ? -1 : bytes;
+    return bytes;
   }
 
   /** Sends what waited for a handshake; with nothing waiting and `confirm`, a keepalive that confirms the keypair. */

@@ -1,6 +1,7 @@
 /**
- * The worker: joins the data plane to the kernel. It gets the arena, the TUN descriptor and its settings as
- * worker data; descriptors belong to the main thread, which closes them when they are let go of here.
+ * The worker: joins the data plane to the kernel, in a loop of its own (linux/poll-loop.ts). It gets the arena, the TUN
+ * descriptor and its settings as worker data; descriptors belong to the main thread, which closes them when they are let
+ * go of here. After each message the main thread signals `wake`.
  *
  * A worker's entry, and so one of the two places that may join `linux/` to a room.
  */
@@ -16,11 +17,12 @@ import { loadNative } from '../../linux/ffi.ts';
 import { batchAead } from '../../linux/openssl-batch.ts';
 import { evpAead } from '../../linux/openssl-evp.ts';
 import { rawAead } from '../../linux/openssl-raw.ts';
+import type { Polled } from '../../linux/poll-loop.ts';
+import { PollLoop } from '../../linux/poll-loop.ts';
 import type { TunOffload } from '../../linux/tun.ts';
 import { tunPort } from '../../linux/tun.ts';
 import { UdpSocketPort } from '../../linux/udp-port.ts';
-import type { Waiting } from '../../linux/wait.ts';
-import { onReadable } from '../../linux/wait.ts';
+import { Wake } from '../../linux/wake.ts';
 import type { AeadCandidate, AeadChoice } from './aead-choice.ts';
 import { chooseAead } from './aead-choice.ts';
 import type { Arena, Layout, TunPlaces } from './arena.ts';
@@ -40,6 +42,8 @@ export interface WorkerSetup {
   /** A bare koffi.node, where koffi is not in npm's folder. */
   readonly nativePath: string | undefined;
   readonly tun: { readonly fd: number; readonly offload: TunOffload };
+  /** An eventfd (linux/wake.ts). */
+  readonly wake: number;
   readonly aead: AeadChoice | undefined;
   readonly mtuBytes: number;
   readonly mesh: boolean;
@@ -51,11 +55,13 @@ class Worker {
   readonly #arena: Arena;
   readonly #plane: Plane;
   readonly #port: NonNullable<typeof parentPort>;
-  readonly #tun: Waiting;
+  readonly #loop: PollLoop;
+  readonly #wake: Wake;
+  readonly #tun: Polled;
   readonly #commands: Command[] = [];
   /** How many of them have had their turn. */
   #applied = 0;
-  #udp: Waiting[] = [];
+  #udp: Polled[] = [];
 
   constructor(setup: WorkerSetup, port: NonNullable<typeof parentPort>) {
     this.#port = port;
@@ -86,9 +92,22 @@ class Worker {
       notify: (event) => this.#notify(event),
       catchUp: () => this.#catchUp(),
     });
-    this.#tun = onReadable(this.#native, setup.tun.fd, () => this.#tunReadable());
-    port.on('message', (commands: readonly Command[]) => this.#applyAll(commands));
+    this.#loop = new PollLoop(this.#native, MOST_DESCRIPTORS);
+    this.#wake = new Wake(this.#native, setup.wake);
+    this.#loop.add(setup.wake, () => this.#woken());
+    this.#tun = this.#loop.add(setup.tun.fd, () => this.#tunReadable());
     this.#notify({ type: 'ready', aead: aead.name, refusedAeads: refused });
+  }
+
+  /** To the end of the thread. */
+  run(): void {
+    this.#loop.run();
+  }
+
+  #woken(): void {
+    // First, so that what is sent while the commands have their turn wakes again.
+    this.#wake.take();
+    this.#catchUp();
   }
 
   #rehearse(
@@ -96,7 +115,7 @@ class Worker {
     shared: Omit<PlanePorts, 'tun' | 'notify' | 'catchUp'>,
     setup: WorkerSetup,
   ): void {
-    const tun = tunPort(stage.native, this.#arena, setup.tun, placesOf(setup));
+    const tun = tunPort(stage.native, this.#arena, setup.tun, placesOf(setup), stage.each);
     const place = { fd: -1, family: 4, gso: true, regionAt: setup.layout.udp4 } as const;
     const udp = new UdpSocketPort(stage.native, this.#arena, place);
     const plane = new Plane({ ...shared, tun, notify: () => {}, catchUp: () => {} });
@@ -140,10 +159,8 @@ class Worker {
         this.#sockets(command);
         return;
       case 'stop':
-        this.#tun.close();
-        for (const waiting of this.#udp) waiting.close();
-        // Nothing is left to wait for: the thread ends by itself.
-        this.#port.close();
+        // Nothing is left to wait for then: the thread ends by itself.
+        this.#loop.end();
         return;
       default:
         this.#plane.apply(command);
@@ -151,7 +168,7 @@ class Worker {
   }
 
   #sockets({ udp4, udp6, gso }: Extract<Command, { type: 'sockets' }>): void {
-    for (const waiting of this.#udp) waiting.close();
+    for (const polled of this.#udp) polled.close();
     this.#udp = [];
     const { layout } = this.#arena;
     const ports = [
@@ -163,12 +180,14 @@ class Worker {
     this.#plane.useSockets(ports[0] ?? null, ports[1] ?? null);
     for (const [i, port] of ports.entries()) {
       const fd = i === 0 ? udp4 : udp6;
-      if (port !== null)
-        this.#udp.push(onReadable(this.#native, fd, () => this.#plane.udpReadable(port)));
+      if (port !== null) this.#udp.push(this.#loop.add(fd, () => this.#plane.udpReadable(port)));
     }
     this.#notify({ type: 'sockets' });
   }
 }
+
+/** The device, a socket for each family, and whoever wakes us. */
+const MOST_DESCRIPTORS = 4;
 
 const placesOf = ({ tun, layout }: WorkerSetup): TunPlaces =>
   tunPlaces(layout, tun.offload !== 'plain');
@@ -190,4 +209,6 @@ function candidates(native: Native, arena: Arena): readonly AeadCandidate[] {
 }
 
 if (parentPort === null) throw new BugError('this file is the entry of a worker');
-new Worker(workerData as WorkerSetup, parentPort);
+const worker = new Worker(workerData as WorkerSetup, parentPort);
+// Not before Node has done with starting the thread.
+setImmediate(() => worker.run());

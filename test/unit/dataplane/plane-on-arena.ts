@@ -171,22 +171,20 @@ export class PlaneOnArena {
   #fakeTun(uso: boolean): TunPort {
     const { u8, u32, layout } = this.arena;
     const places = tunPlaces(layout, true);
-    const read = (place: number): number => {
-      const next = this.#fromTun.shift();
-      if (next === undefined) return EMPTY;
-      u8.set(next, places.at + place * places.strideBytes);
-      return next.length;
-    };
+    const found = new Int32Array(places.count);
     return {
       vnetHeader: true,
       uso,
-      read: () => {
-        this.reads.push(1);
-        return read(0);
-      },
-      readSeveral: (found) => {
-        this.reads.push(found.length);
-        for (let i = 0; i < found.length; i++) found[i] = read(i);
+      found,
+      read: (most) => {
+        this.reads.push(most);
+        for (let i = 0; i < most; i++) {
+          const next = this.#fromTun.shift();
+          found[i] = next?.length ?? EMPTY;
+          if (next === undefined) return i + 1;
+          u8.set(next, places.at + i * places.strideBytes);
+        }
+        return most;
       },
       write: (iovecsAt, count) => {
         const parts = Array.from({ length: count }, (_, i) => {

@@ -48,6 +48,7 @@ for (const [name, make] of AEADS)
         arena,
         { fd: -1, offload },
         tunPlaces(layout, offload !== 'plain'),
+        stage.each,
       );
       const place = { fd: -1, family: 4, gso: true, regionAt: layout.udp4 } as const;
       const udp = new UdpSocketPort(stage.native, arena, place);
@@ -110,6 +111,7 @@ t.test(
         arena,
         { fd: -1, offload: 'plain' },
         tunPlaces(arena.layout, false),
+        stage.each,
       ),
       hashSeed: [1, 2],
       mtuBytes: 1420,

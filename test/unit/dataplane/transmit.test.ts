@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { kernelsWasm } from '../../../scripts/kernels.ts';
 import { equalBytes } from '../../../src/base/bytes.ts';
+import { TUN_READS } from '../../../src/node/dataplane/arena.ts';
 import { must } from '../../must.ts';
 import type { Seeded } from '../../seeded.ts';
 import { seeded } from '../../seeded.ts';
@@ -168,26 +169,31 @@ t.test(
   },
 );
 
-t.test('transmit: small packets that come one upon another are read several at once', async (t) => {
-  const p = make();
-  p.addPeer(1);
-  p.keypair(1);
-  const table = [
-    ['one', [100], [1, 1]],
-    ['three', [100, 100, 100], [1, 1, 2]],
-    ['many', Array.from({ length: 20 }, () => 100), [1, 1, 2, 4, 8, 8]],
-    ['a large one between', [100, 100, 5000, 100, 100, 100, 100], [1, 1, 2, 1, 1, 2]],
-    ['large ones', [5000, 5000, 5000], [1, 1, 1, 1]],
-  ] as const;
-  for (const [name, lengths, reads] of table) {
-    p.reads.splice(0);
-    p.runs.splice(0);
-    p.tunIn(...lengths.map((length) => ({ packet: plain(1, length) })));
-    t.same(p.reads, reads, name);
-    const sent = p.runs.reduce((sum, { datagrams }) => sum + datagrams.length, 0);
-    t.equal(sent, lengths.length, `${name}: all of them go`);
-  }
-});
+t.test(
+  'transmit: after small packets several are read at once, after large ones one',
+  async (t) => {
+    const p = make();
+    p.addPeer(1);
+    p.keypair(1);
+    const table = [
+      ['one', [100], [1, TUN_READS]],
+      ['three', [100, 100, 100], [TUN_READS]],
+      ['many', Array.from({ length: TUN_READS + 4 }, () => 100), [TUN_READS, TUN_READS]],
+      ['a large one between', [100, 100, 5000, 100, 100, 100, 100], [TUN_READS]],
+      ['large ones', [5000, 5000, 5000], [TUN_READS]],
+      ['more of them', [5000, 5000, 5000], [1, 1, 1, 1]],
+      ['a small one again', [5000, 100], [1, 1, TUN_READS]],
+    ] as const;
+    for (const [name, lengths, reads] of table) {
+      p.reads.splice(0);
+      p.runs.splice(0);
+      p.tunIn(...lengths.map((length) => ({ packet: plain(1, length) })));
+      t.same(p.reads, reads, name);
+      const sent = p.runs.reduce((sum, { datagrams }) => sum + datagrams.length, 0);
+      t.equal(sent, lengths.length, `${name}: all of them go`);
+    }
+  },
+);
 
 t.test('transmit: a checksum that the kernel left open is completed', async (t) => {
   const p = make();

@@ -1,0 +1,63 @@
+/**
+ * The worker of a data plane, as the main thread has it. It waits in the kernel for packets, in a loop of its own
+ * (linux/poll-loop.ts), so each message to it is followed by a signal; and so it must be told of any end of the
+ * process, which would else wait for it for ever.
+ */
+
+import type { Worker } from 'node:worker_threads';
+import type { Assets } from './assets.ts';
+import { BugError } from './base/errors.ts';
+import type { Descriptor } from './linux/descriptor.ts';
+import type { Native } from './linux/ffi.ts';
+import { openWake, Wake } from './linux/wake.ts';
+import type { Event } from './node/dataplane/commands.ts';
+import type { WorkerSetup } from './node/dataplane/worker.ts';
+import { CommandBatch } from './node/tunnel/command-batch.ts';
+
+export interface PacketWorkerEvents {
+  event(event: Event): void;
+  /** It has thrown, or ended without having been told to. */
+  failed(error: unknown): void;
+}
+
+export class PacketWorker {
+  readonly link: CommandBatch;
+  readonly #worker: Worker;
+  readonly #wake: Descriptor;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #tellEnd = (): void => {
+    this.link.send({ type: 'stop' });
+    this.link.flush();
+  };
+  #stopping = false;
+
+  constructor(native: Native, assets: Assets, setup: Omit<WorkerSetup, 'wake'>) {
+    this.#wake = openWake(native);
+    const wake = new Wake(native, this.#wake.fd);
+    this.#worker = assets.startWorker('dataplane', { ...setup, wake: this.#wake.fd });
+    this.link = new CommandBatch((commands) => {
+      this.#worker.postMessage(commands);
+      wake.signal();
+    });
+    process.once('exit', this.#tellEnd);
+  }
+
+  /** Once. */
+  listen({ event, failed }: PacketWorkerEvents): void {
+    this.#worker.on('message', event);
+    this.#worker.on('error', failed);
+    this.#worker.on('exit', () => {
+      this.#ended.resolve();
+      if (!this.#stopping) failed(new BugError('the data plane has ended'));
+    });
+  }
+
+  /** It ends by itself: a thread that is terminated in a call from native code takes the process with it. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#tellEnd();
+    await this.#ended.promise;
+    process.removeListener('exit', this.#tellEnd);
+    this.#wake.close();
+  }
+}
