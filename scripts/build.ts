@@ -42,13 +42,15 @@ type Architecture = (typeof ARCHITECTURES)[number];
  * holds the main thread's memory down: after 400 `wg show`, 25 MB of the process's own against 30. The control
  * server collects garbage when it is at rest (src/control/upkeep/thread-memory.ts), and a start what it has left
  * (src/linux/malloc.ts), hence --expose-gc; V8's own idea of that is 30 ms of five threads half a minute after each
- * thread's start, hence no memory reducer.
+ * thread's start, hence no memory reducer. A WASM kernel that is compiled when it is first called takes 0.2 ms of
+ * somebody's first packet, so all are compiled at the start.
  */
 const FLAGS = [
   '--max-semi-space-size=1',
   '--expose-gc',
   '--no-memory-reducer',
   '--disable-sigusr1',
+  '--no-wasm-lazy-compilation',
 ] as const;
 
 await main(async () => {

@@ -24,31 +24,48 @@ export class PacketWorker {
   readonly link: CommandBatch;
   readonly #worker: Worker;
   readonly #wake: Descriptor;
+  readonly #signal: Wake;
+  #wakesSoon = false;
   readonly #ended = Promise.withResolvers<void>();
   readonly #tellEnd = (): void => {
     this.link.send({ type: 'stop' });
     this.link.flush();
+    // No microtask comes any more where the process ends.
+    this.#signal.signal();
   };
   #stopping = false;
 
   constructor(native: Native, assets: Assets, setup: Omit<WorkerSetup, 'wake'>) {
     this.#wake = openWake(native);
-    const wake = new Wake(native, this.#wake.fd);
+    this.#signal = new Wake(native, this.#wake.fd);
     this.#worker = assets.startWorker('dataplane', { ...setup, wake: this.#wake.fd });
     this.link = new CommandBatch((commands) => {
       this.#worker.postMessage(commands);
-      wake.signal();
+      this.#wakeSoon();
     });
     process.once('exit', this.#tellEnd);
   }
 
   /** Once. */
   listen({ event, failed }: PacketWorkerEvents): void {
-    this.#worker.on('message', event);
+    this.#worker.on('message', (events: readonly Event[]) => events.forEach(event));
     this.#worker.on('error', failed);
     this.#worker.on('exit', () => {
       this.#ended.resolve();
       if (!this.#stopping) failed(new BugError('the data plane has ended'));
+    });
+  }
+
+  /**
+   * After what is left of this task. The answer to a handshake leaves before the worker takes the processor for the
+   * keys; a packet that is sooner than the signal has it look for messages.
+   */
+  #wakeSoon(): void {
+    if (this.#wakesSoon) return;
+    this.#wakesSoon = true;
+    queueMicrotask(() => {
+      this.#wakesSoon = false;
+      this.#signal.signal();
     });
   }
 

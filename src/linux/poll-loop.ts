@@ -64,14 +64,16 @@ export class PollLoop {
     };
   }
 
-  /** Until `end`, or what an action throws. */
-  run(): void {
+  /** Until `end`, or what an action throws. @param turnDone after all that one wait has found */
+  run(turnDone: () => void): void {
     const { address } = this.#memory;
     const count = this.#entries.length;
     while (!this.#ended) {
       const ready = this.#native.poll(address, count, FOR_EVER);
-      if (ready >= 0) this.#turn(count);
-      else if (ready !== -ERRNO.EINTR) throw new BugError(`poll: ${errnoName(-ready)}`);
+      if (ready >= 0) {
+        this.#turn(count);
+        turnDone();
+      } else if (ready !== -ERRNO.EINTR) throw new BugError(`poll: ${errnoName(-ready)}`);
     }
   }
 

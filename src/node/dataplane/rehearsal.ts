@@ -32,7 +32,7 @@ export interface RehearsalStage {
 }
 
 const ROUNDS = 900;
-const CONTACTS = 24;
+const CONTACTS = 96;
 /** So many packets to one super-packet, and to one of IPv6. */
 const LARGE_EVERY = 8;
 const IPV6_EVERY = 3;

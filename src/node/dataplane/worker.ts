@@ -62,6 +62,8 @@ class Worker {
   /** How many of them have had their turn. */
   #applied = 0;
   #udp: Polled[] = [];
+  /** What the main thread has not been told of. */
+  #events: Event[] = [];
 
   constructor(setup: WorkerSetup, port: NonNullable<typeof parentPort>) {
     this.#port = port;
@@ -97,11 +99,12 @@ class Worker {
     this.#loop.add(setup.wake, () => this.#woken());
     this.#tun = this.#loop.add(setup.tun.fd, () => this.#tunReadable());
     this.#notify({ type: 'ready', aead: aead.name, refusedAeads: refused });
+    this.#tell();
   }
 
   /** To the end of the thread. */
   run(): void {
-    this.#loop.run();
+    this.#loop.run(() => this.#tell());
   }
 
   #woken(): void {
@@ -123,8 +126,16 @@ class Worker {
     rehearse(plane, this.#arena, udp, stage, tun.vnetHeader, shared.now());
   }
 
+  /** Packets first: the main thread is told at the end of a turn, unless it has to empty a ring meanwhile. */
   #notify(event: Event): void {
-    this.#port.postMessage(event);
+    this.#events.push(event);
+    if (event.type === 'relay') this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#events.length === 0) return;
+    this.#port.postMessage(this.#events);
+    this.#events = [];
   }
 
   #tunReadable(): void {

@@ -11,6 +11,8 @@ const native = loadNative();
 /** Above any that a process of ours opens. */
 const NO_DESCRIPTOR = 900_000;
 
+const nothing = (): void => {};
+
 interface Signal {
   readonly fd: number;
   readonly wake: Wake;
@@ -35,7 +37,7 @@ t.test('poll: who has something is called, again until it is taken', async (t) =
   loop.add(end.fd, () => loop.end());
   patient.wake.signal();
   patient.wake.signal();
-  loop.run();
+  loop.run(nothing);
   t.same(called, ['patient', 'patient', 'patient']);
 });
 
@@ -59,7 +61,7 @@ t.test(
     const closed = loop.add(second.fd, () => called.push('second'));
     first.wake.signal();
     second.wake.signal();
-    loop.run();
+    loop.run(nothing);
     t.same(called, ['first', 'third']);
   },
 );
@@ -75,7 +77,7 @@ t.test('poll: a descriptor that is always in error is called sixteen times', asy
     if (++turns === 40) loop.end();
   });
   end.wake.signal();
-  loop.run();
+  loop.run(nothing);
   t.equal(errors, 16);
 });
 
@@ -84,7 +86,7 @@ t.test(
   async (t) => {
     const results = [-ERRNO.EINTR, -ERRNO.EINTR, -ERRNO.EINVAL];
     const refusing = { ...native, poll: () => results.shift() ?? 0 };
-    t.throws(() => new PollLoop(refusing, 1).run(), new BugError('poll: EINVAL'));
+    t.throws(() => new PollLoop(refusing, 1).run(nothing), new BugError('poll: EINVAL'));
     t.same(results, []);
 
     const loop = new PollLoop(native, 1);
@@ -93,7 +95,7 @@ t.test(
       throw new Error('from the action');
     });
     one.wake.signal();
-    t.throws(() => loop.run(), new Error('from the action'));
+    t.throws(() => loop.run(nothing), new Error('from the action'));
     t.throws(() => loop.add(one.fd, () => {}), BugError, 'there is one place');
   },
 );
