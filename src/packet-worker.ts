@@ -31,7 +31,7 @@ export class PacketWorker {
     this.link.send({ type: 'stop' });
     this.link.flush();
     // No microtask comes any more where the process ends.
-    this.#signal.signal();
+    if (!this.#wake.closed) this.#signal.signal();
   };
   #stopping = false;
 
@@ -40,6 +40,8 @@ export class PacketWorker {
     this.#signal = new Wake(native, this.#wake.fd);
     this.#worker = assets.startWorker('dataplane', { ...setup, wake: this.#wake.fd });
     this.link = new CommandBatch((commands) => {
+      // A tunnel that is taken apart has words for it to the end.
+      if (this.#wake.closed) return;
       this.#worker.postMessage(commands);
       this.#wakeSoon();
     });
@@ -65,7 +67,7 @@ export class PacketWorker {
     this.#wakesSoon = true;
     queueMicrotask(() => {
       this.#wakesSoon = false;
-      this.#signal.signal();
+      if (!this.#wake.closed) this.#signal.signal();
     });
   }
 
