@@ -66,7 +66,10 @@ export function openGateway(
     socket.on('error', () => {});
     socket.on('message', (bytes) => heard(bytes, to));
     socket.unref();
-    socket.connect(to.port, formatIp(to.address), () => {
+    socket.connect(to.port, formatIp(to.address), (error?: Error) => {
+      // Its end may come first; and where the network has just gone, the next datagram begins anew.
+      if (open !== begun) return;
+      if (error !== undefined) return close();
       for (const datagram of begun.waiting ?? []) socket.send(datagram, () => {});
       begun.waiting = null;
     });

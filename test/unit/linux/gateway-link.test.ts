@@ -129,3 +129,29 @@ t.test(
     t.same(heard, ['truth asked']);
   },
 );
+
+t.test(
+  'gateway: one that cannot be reached, or is let go of at once, ends nothing else',
+  async (t) => {
+    const gateway = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(gateway, 'listening');
+    const link = openGateway(native, 0, () => {});
+    t.teardown(() => {
+      link.close();
+      gateway.close();
+    });
+    // Nobody may send to all without asking for it: as refused as where there is no network.
+    const unreachable = { address: Uint8Array.of(255, 255, 255, 255), port: 5351, scope: 0 };
+    const reachable = { address: LOOPBACK, port: gateway.address().port, scope: 0 };
+    const question = new TextEncoder().encode('question');
+    for (let round = 0; round < 3; round++) {
+      link.send(unreachable, question);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    link.send(reachable, question);
+    link.close();
+    link.send(reachable, new TextEncoder().encode('once more'));
+    const [heard] = (await once(gateway, 'message')) as [Buffer];
+    t.equal(heard.toString(), 'once more');
+  },
+);
