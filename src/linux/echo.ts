@@ -23,6 +23,7 @@ const NONE = -1;
 
 export interface Echo {
   readonly native: Native;
+  /** How the device is read (reads.ts). */
   readonly each: ReadEach;
   /** What the device gives next, once: bytes with the header before them where it has one. */
   packet: Uint8Array | undefined;

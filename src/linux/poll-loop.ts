@@ -14,15 +14,13 @@ import { errnoName } from './errno.ts';
 import type { Native } from './ffi.ts';
 import type { Block } from './memory.ts';
 import { block } from './memory.ts';
+import { MAX_ERRORS_IN_A_ROW } from './wait.ts';
 
 const POLLFD = STRUCT.pollfd;
 const FOR_EVER = -1;
 
 /** poll(2) passes over it. */
 const NONE = -1;
-
-/** A descriptor that is in error at each wake has gone; its action was told often enough. */
-const MAX_ERRORS_IN_A_ROW = 16;
 
 interface Entry {
   readonly action: () => void;

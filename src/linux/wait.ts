@@ -1,5 +1,6 @@
 /**
- * Readiness of descriptors that Node has no stream for (TUN, raw sockets), on the event loop of this thread.
+ * Readiness of descriptors that Node has no stream for (netlink), on Node's event loop; the packet thread has a loop of
+ * its own (poll-loop.ts).
  *
  * Level-triggered: `action` is called again while there is something left to read. Three things that the
  * plain uv_poll handle gets wrong for us, and which are mended here:
@@ -22,7 +23,7 @@ export interface Waiting {
 }
 
 /** A descriptor that is in error at each wake has gone; the action was told often enough. */
-const MAX_ERRORS_IN_A_ROW = 16;
+export const MAX_ERRORS_IN_A_ROW = 16;
 
 const held = new Set<PollHandle>();
 
