@@ -19,6 +19,7 @@ import type { TunPort } from '../../src/node/dataplane/ports.ts';
 import { EMPTY } from '../../src/node/dataplane/ports.ts';
 import { Tunnel } from '../../src/node/tunnel/tunnel.ts';
 import { DeferredAead } from '../deferred-aead.ts';
+import { queueReads } from '../queue-reads.ts';
 import type { Seeded } from '../seeded.ts';
 import type { Clock } from './clock.ts';
 import type { Network } from './network.ts';
@@ -141,21 +142,10 @@ export class SimNode {
 
   #fakeTun(): TunPort {
     const { u8, u32, layout } = this.arena;
-    const places = tunPlaces(layout, false);
-    const found = new Int32Array(places.count);
     return {
       vnetHeader: false,
       uso: false,
-      found,
-      read: (most) => {
-        for (let i = 0; i < most; i++) {
-          const packet = this.#outgoing.shift();
-          found[i] = packet?.length ?? EMPTY;
-          if (packet === undefined) return i + 1;
-          u8.set(packet, places.at + i * places.strideBytes);
-        }
-        return most;
-      },
+      ...queueReads(this.#outgoing, u8, tunPlaces(layout, false)),
       write: (iovecsAt) => {
         const at = u32[iovecsAt >> 2] as number;
         const length = u32[(iovecsAt + 8) >> 2] as number;

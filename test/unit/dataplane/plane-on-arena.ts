@@ -21,6 +21,7 @@ import type { TunPort } from '../../../src/node/dataplane/ports.ts';
 import { EMPTY } from '../../../src/node/dataplane/ports.ts';
 import { DeferredAead } from '../../deferred-aead.ts';
 import { must } from '../../must.ts';
+import { queueReads } from '../../queue-reads.ts';
 
 export const VNET_BYTES = 10;
 const HEADER_BYTES = 16;
@@ -170,21 +171,14 @@ export class PlaneOnArena {
 
   #fakeTun(uso: boolean): TunPort {
     const { u8, u32, layout } = this.arena;
-    const places = tunPlaces(layout, true);
-    const found = new Int32Array(places.count);
+    const reads = queueReads(this.#fromTun, u8, tunPlaces(layout, true));
     return {
       vnetHeader: true,
       uso,
-      found,
+      found: reads.found,
       read: (most) => {
         this.reads.push(most);
-        for (let i = 0; i < most; i++) {
-          const next = this.#fromTun.shift();
-          found[i] = next?.length ?? EMPTY;
-          if (next === undefined) return i + 1;
-          u8.set(next, places.at + i * places.strideBytes);
-        }
-        return most;
+        return reads.read(most);
       },
       write: (iovecsAt, count) => {
         const parts = Array.from({ length: count }, (_, i) => {
