@@ -17,7 +17,7 @@ import { BugError, NetError } from './base/errors.ts';
 import type { NodePublic } from './base/keys.ts';
 import { NodePrivate, nodePublic } from './base/keys.ts';
 import { lineLog } from './base/log.ts';
-import type { OwnKey } from './crypto/x25519.ts';
+import type { OwnKey, X25519 } from './crypto/x25519.ts';
 import { ownKey } from './crypto/x25519.ts';
 import type { Arena } from './node/dataplane/arena.ts';
 import { createArena, PEER, peerAt } from './node/dataplane/arena.ts';
@@ -53,7 +53,13 @@ class Member {
   readonly #keypairs: number[] = [];
   #met = 0;
 
-  constructor(env: Env, endpoint: Endpoint, post: Post, other: () => Member) {
+  constructor(
+    env: Env,
+    x25519: X25519 | undefined,
+    endpoint: Endpoint,
+    post: Post,
+    other: () => Member,
+  ) {
     const key = new NodePrivate(env.random(32));
     const source = sockaddr(endpoint);
     this.endpoint = endpoint;
@@ -64,6 +70,7 @@ class Member {
     this.#wires = new NodeWires(env);
     this.tunnel = new Tunnel(env, {
       arena: this.#arena,
+      x25519,
       link: { send: (command) => this.#obey(command), flush: () => {} },
       sockets: {
         open: () => ({
@@ -187,7 +194,7 @@ class Member {
 }
 
 /** One round a turn, some 120 ms in all. @throws BugError where the two do not meet */
-export async function rehearseContact(real: Env): Promise<void> {
+export async function rehearseContact(real: Env, x25519: X25519 | undefined): Promise<void> {
   const env: Env = { ...real, setTimer: () => () => {}, log: lineLog(() => {}, 'error') };
   const post: Post = [];
   const at = (last: number): Endpoint => ({
@@ -195,8 +202,8 @@ export async function rehearseContact(real: Env): Promise<void> {
     port: 41641,
     scope: 0,
   });
-  const a: Member = new Member(env, at(1), post, () => b);
-  const b: Member = new Member(env, at(2), post, () => a);
+  const a: Member = new Member(env, x25519, at(1), post, () => b);
+  const b: Member = new Member(env, x25519, at(2), post, () => a);
   const deliver = (): void => {
     for (let next = post.shift(); next !== undefined; next = post.shift()) next();
   };

@@ -9,6 +9,7 @@
  */
 
 import { toHex } from './base/bytes.ts';
+import type { Endpoint } from './base/endpoint.ts';
 import type { Env } from './base/env.ts';
 import type { NodePublic } from './base/keys.ts';
 import { keyText } from './base/keys.ts';
@@ -21,6 +22,8 @@ import type { MeshPort } from './node/tunnel/ports.ts';
 import type { AppliedPeers } from './node-apply.ts';
 import { readTsmp, TSMP_DATA_BYTES, writeTsmp } from './protocol/tsmp/tsmp.ts';
 
+/** Where a peer most likely is gets so long to answer before the other places that it may be at are asked as well. */
+const LIKELIEST: Millis = millis(2);
 /** A peer that may be near is given so long to answer directly before the relay and its pings have work by it. */
 const HOPE: Millis = millis(5);
 
@@ -80,18 +83,13 @@ export class NodeWires {
     send: (peer, datagram, again) => {
       const rooms = this.#rooms;
       if (rooms === undefined) return false;
-      const hopes = again ? [] : rooms.paths.hopesFor(peer);
-      if (hopes.length === 0) {
+      const [likeliest, ...others] = again ? [] : rooms.paths.hopesFor(peer);
+      if (likeliest === undefined) {
         this.#send(rooms, peer, datagram);
         return false;
       }
-      for (const endpoint of hopes) rooms.mesh.sendUdp(endpoint, datagram);
-      const copy = datagram.slice();
-      this.#hoping.add(peer);
-      this.#env.setTimer(after(this.#env.now(), HOPE), () => {
-        if (this.#hoping.delete(peer)) this.#send(rooms, peer, copy);
-        else rooms.paths.wanted(peer);
-      });
+      rooms.mesh.sendUdp(likeliest, datagram);
+      this.#hope(rooms, peer, others, datagram.slice());
       return true;
     },
     heard: (peer, source) => {
@@ -132,6 +130,25 @@ export class NodeWires {
         resolve((this.#env.now() - sentAt) as Millis);
       });
       this.#rooms?.mesh.inject(peer, writeTsmp({ type: 'ping', source, target, data }));
+    });
+  }
+
+  /** What else is tried while the likeliest place is silent. */
+  #hope(
+    rooms: WiredRooms,
+    peer: NodePublic,
+    others: readonly Endpoint[],
+    datagram: Uint8Array,
+  ): void {
+    const began = this.#env.now();
+    this.#hoping.add(peer);
+    this.#env.setTimer(after(began, LIKELIEST), () => {
+      if (this.#hoping.has(peer))
+        for (const endpoint of others) rooms.mesh.sendUdp(endpoint, datagram);
+      this.#env.setTimer(after(began, HOPE), () => {
+        if (this.#hoping.delete(peer)) this.#send(rooms, peer, datagram);
+        else rooms.paths.wanted(peer);
+      });
     });
   }
 

@@ -6,7 +6,6 @@
  *     LOG_LEVEL          the same as POSTERN_LOG in wireguard-go's words: verbose, error, silent
  */
 
-import { randomBytes } from 'node:crypto';
 import { fstatSync, openSync, writeSync } from 'node:fs';
 import type { Env } from './base/env.ts';
 import { ConfigError } from './base/errors.ts';
@@ -14,6 +13,7 @@ import type { Log, LogLevel } from './base/log.ts';
 import { lineLog } from './base/log.ts';
 import type { Millis } from './base/time.ts';
 import { unixMillis } from './base/time.ts';
+import { chance } from './chance.ts';
 import { LOG_LEVELS } from './cli/wireguard.ts';
 
 /** The longest delay that setTimeout takes. */
@@ -35,7 +35,7 @@ export function realEnv(now: () => Millis, log: Log): Env {
   return {
     now,
     wall: () => unixMillis(Date.now()),
-    random: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
+    random: chance(),
     setTimer,
     log,
   };

@@ -211,7 +211,7 @@ export async function runNode(
   const gone = tunnel.gone.then(() => 'interface deleted');
   // It may fail before anybody waits for it.
   gone.catch(() => {});
-  await rehearseContact(env);
+  await rehearseContact(env, tunnel.x25519);
   // Else the garbage of the start would be collected in somebody's first contact.
   releaseMemory(native, 'kept');
   mesh.reserveTimestamps();

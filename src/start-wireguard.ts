@@ -14,7 +14,8 @@ import { NetError } from './base/errors.ts';
 import { nodePublic } from './base/keys.ts';
 import type { Millis } from './base/time.ts';
 import { after, seconds } from './base/time.ts';
-import { ownKey } from './crypto/x25519.ts';
+import type { X25519 } from './crypto/x25519.ts';
+import { isX25519, ownKey } from './crypto/x25519.ts';
 import { interfaceReport } from './interface-report.ts';
 import type { Native } from './linux/ffi.ts';
 import { configureLink, setGsoMaxBytes } from './linux/ip.ts';
@@ -23,6 +24,7 @@ import { releaseMemory } from './linux/malloc.ts';
 import type { LinkEvent, LinkWatch } from './linux/netlink.ts';
 import { linkInfo, watchLink } from './linux/netlink.ts';
 import { networkSystem } from './linux/network-system.ts';
+import { opensslX25519 } from './linux/openssl-x25519.ts';
 import type { TunDevice } from './linux/tun.ts';
 import { openTun } from './linux/tun.ts';
 import { openUdp } from './linux/udp-sockets.ts';
@@ -80,6 +82,7 @@ export const startWireguard = (ports: StartPorts): StartTunnel => {
 /** A tunnel that also hands out itself, for the node, which is a member of a mesh. */
 export interface StartedTunnel extends RunningTunnel {
   readonly tunnel: Tunnel;
+  readonly x25519: X25519 | undefined;
 }
 
 export const startTunnel =
@@ -121,6 +124,7 @@ class Running {
   readonly #setup: TunnelSetup;
   readonly #parts: Parts;
   readonly #tunnel: Tunnel;
+  readonly #x25519: X25519 | undefined;
   readonly #health: TunnelHealth;
   readonly #listening: Listening;
   readonly #network: LinkNetwork;
@@ -140,10 +144,13 @@ class Running {
     this.#setup = setup;
     this.#parts = parts;
     this.#startedAt = env.now();
+    const x25519 = opensslX25519(native);
+    this.#x25519 = x25519 !== undefined && isX25519(x25519) ? x25519 : undefined;
     this.#network = new LinkNetwork(setup.name);
     this.#health = new TunnelHealth(setup.name, env.log);
     this.#tunnel = new Tunnel(env, {
       arena: parts.arena,
+      x25519: this.#x25519,
       link: parts.worker.link,
       sockets: this.#sockets(),
       timestamps: timestampStore(setup.timestampBound, this.#health),
@@ -166,6 +173,7 @@ class Running {
     this.#lookAtGso();
     return {
       tunnel: this.#tunnel,
+      x25519: this.#x25519,
       target: {
         configure: (change) => {
           this.#tunnel.configure(change);

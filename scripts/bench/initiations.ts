@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { nodePublic } from '../../src/base/keys.ts';
 import { millis, unixMillis } from '../../src/base/time.ts';
 import type { OwnKey } from '../../src/crypto/x25519.ts';
-import { ownKey, peerKey } from '../../src/crypto/x25519.ts';
+import { ownKey, peerKey, takeOwnKey } from '../../src/crypto/x25519.ts';
 import { CookieGenerator } from '../../src/protocol/wireguard/cookie.ts';
 import { INITIATION_BYTES } from '../../src/protocol/wireguard/messages.ts';
 import type { Peering, PendingInitiation } from '../../src/protocol/wireguard/noise.ts';
@@ -44,7 +44,7 @@ export function makeInitiations(rounds: number, listenPort: number): Initiations
   for (let index = 0; index < rounds * PEERS; index++) {
     const peering = peerings[index % PEERS] as Peering;
     const stamp = clock.next(unixMillis(Date.now()));
-    const pending = createInitiation(peering, randomBytes(32), index, stamp);
+    const pending = createInitiation(peering, takeOwnKey(randomBytes(32)), index, stamp);
     if (pending === undefined) throw new Error('bench: a key of low order by chance');
     cookies.addMacs(pending.message, millis(0));
     datagrams.set(pending.message, index * INITIATION_BYTES);

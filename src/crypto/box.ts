@@ -13,7 +13,6 @@
 import { hsalsa, xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { concat } from '../base/bytes.ts';
 import type { OwnKey, PeerKey } from './x25519.ts';
-import { sharedSecret } from './x25519.ts';
 
 export const BOX_NONCE_BYTES = 24;
 export const BOX_TAG_BYTES = 16;
@@ -25,7 +24,7 @@ const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
 
 /** 32 bytes; undefined for a peer's key of low order, with which there is no secret. */
 export function boxKey(own: OwnKey, peer: PeerKey): Uint8Array | undefined {
-  const secret = sharedSecret(own, peer);
+  const secret = own.agree(peer);
   if (secret === undefined) return undefined;
   const words = new Uint32Array(secret.slice().buffer);
   const key = new Uint32Array(8);

@@ -13,7 +13,6 @@ import { open, seal } from './aead.ts';
 import { blake2s, wipeScratch } from './blake2s.ts';
 import { kdf } from './hkdf.ts';
 import type { OwnKey, PeerKey } from './x25519.ts';
-import { sharedSecret } from './x25519.ts';
 
 const HASH_BYTES = 32;
 const ZERO_NONCE = new Uint8Array(12);
@@ -71,7 +70,7 @@ export class SymmetricState {
 
   /** Mixes in the secret of two keys; false for a peer's key of low order, which makes none. */
   mixDh(own: OwnKey, peer: PeerKey): boolean {
-    const secret = sharedSecret(own, peer);
+    const secret = own.agree(peer);
     if (secret === undefined) return false;
     this.mixKey(secret);
     secret.fill(0);

@@ -6,7 +6,7 @@
 import { toHex } from '../../src/base/bytes.ts';
 import { nodeCryptoAead } from '../../src/crypto/aead-node.ts';
 import { refuses } from '../../src/crypto/known-answer.ts';
-import { ownKey, peerKey, sharedSecret } from '../../src/crypto/x25519.ts';
+import { ownKey, peerKey } from '../../src/crypto/x25519.ts';
 import { bootClock } from '../../src/linux/clock.ts';
 import { loadNative } from '../../src/linux/ffi.ts';
 import { batchAead } from '../../src/linux/openssl-batch.ts';
@@ -41,7 +41,7 @@ function answers(nativePath: string): Answers {
   const secret = new Uint8Array(32).fill(0x42);
   const peer = ownKey(new Uint8Array(32).fill(0x17)).publicKey;
   const inner = opensslX25519(native)?.sharedSecret(secret, peer);
-  const outer = sharedSecret(ownKey(secret), peerKey(peer));
+  const outer = ownKey(secret).agree(peerKey(peer));
   return {
     arch: process.arch,
     aeads: {

@@ -88,7 +88,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'an initiation of the same or an older time is answered',
     file: tunnel('responder.ts'),
-    text: "if (!isLater(timestamp, peer.latestTimestamp)) return 'handshake: replayed initiation';",
+    text: 'if (!isLater(timestamp, peer.latestTimestamp)) return REPLAYED;',
     replacement: '',
     judge: HOSTILE,
     sees: 'hostile: an initiation again, or an older one, is not answered',

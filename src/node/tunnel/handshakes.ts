@@ -16,7 +16,7 @@ import type { NodePrivate, NodePublic } from '../../base/keys.ts';
 import { shortKey } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis, seconds } from '../../base/time.ts';
-import type { OwnKey } from '../../crypto/x25519.ts';
+import type { OwnKey, X25519 } from '../../crypto/x25519.ts';
 import { ownKey, peerKey } from '../../crypto/x25519.ts';
 import { REJECT_AFTER_TIME, REKEY_TIMEOUT } from '../../protocol/wireguard/constants.ts';
 import { CookieChecker } from '../../protocol/wireguard/cookie.ts';
@@ -25,6 +25,7 @@ import { staticSecret } from '../../protocol/wireguard/noise.ts';
 import { RateLimit } from '../../protocol/wireguard/rate-limit.ts';
 import type { TimerFacts } from '../../protocol/wireguard/timers.ts';
 import type { ActivePeers, Marks } from './active.ts';
+import { EphemeralKeys } from './ephemeral-keys.ts';
 import { Initiator } from './initiator.ts';
 import type { Keypairs } from './keypairs.ts';
 import type { Peer } from './peer.ts';
@@ -41,6 +42,7 @@ const ANSWERS_AT_ONCE = 8;
 const LOAD_LINGERS: Millis = seconds(1);
 
 export interface HandshakePorts {
+  readonly x25519?: X25519 | undefined;
   readonly keypairs: Keypairs;
   readonly active: ActivePeers;
   readonly timestamps: TimestampStore;
@@ -48,6 +50,8 @@ export interface HandshakePorts {
   peer(publicKey: NodePublic): Peer | undefined;
   /** The peer's timers must be asked again. */
   changed(peer: Peer): void;
+  /** Done once what was received has been answered: nobody waits for it. */
+  afterwards(work: () => void): void;
 }
 
 /** What answering needs besides. */
@@ -72,6 +76,7 @@ interface Identity {
 export class Handshakes {
   readonly #env: Env;
   readonly #ports: HandshakePorts;
+  readonly #ephemerals: EphemeralKeys;
   readonly #initiator: Initiator;
   readonly #responder: Responder;
   readonly #limit = new RateLimit();
@@ -79,14 +84,17 @@ export class Handshakes {
   #loadUntil: Millis = millis(0);
   #keyNewUntil: Millis = millis(0);
 
+  #afterwards: (() => void)[] = [];
   #answers: { readonly source: Uint8Array; readonly response: Uint8Array }[] = [];
 
   /** What happened, by outcome. */
   readonly counts: Map<string, number> = new Map();
 
-  constructor(env: Env, ports: HandshakePorts) {
+  constructor(env: Env, shared: Omit<HandshakePorts, 'afterwards'>) {
+    const ports = { ...shared, afterwards: (work: () => void) => void this.#afterwards.push(work) };
     this.#env = env;
     this.#ports = ports;
+    this.#ephemerals = new EphemeralKeys(env, ports.x25519);
     const outcomes: Outcomes = {
       count: (outcome) => this.#count(outcome),
       tell: (event, peer) => this.#tell(event, peer),
@@ -94,8 +102,9 @@ export class Handshakes {
     const answer = (source: Uint8Array, response: Uint8Array): void => {
       this.#answers.push({ source, response });
     };
-    this.#initiator = new Initiator(env, ports, outcomes, () => this.#retryPause());
-    this.#responder = new Responder(env, { ...ports, answer }, outcomes);
+    const pause = (): Millis => this.#retryPause();
+    this.#initiator = new Initiator(env, ports, outcomes, this.#ephemerals, pause);
+    this.#responder = new Responder(env, { ...ports, answer }, outcomes, this.#ephemerals);
   }
 
   get privateKey(): NodePrivate | null {
@@ -115,12 +124,15 @@ export class Handshakes {
     const before = this.#identity?.privateKey ?? null;
     if (privateKey === null ? before === null : before?.equals(privateKey) === true) return false;
     before?.wipe();
+    this.#identity?.own.wipe();
     if (this.#ports.ways.keysToldLater) this.#keyNewUntil = after(this.#env.now(), KEY_NEW);
     this.#identity = null;
+    this.#ephemerals.drop();
     if (privateKey === null) return true;
-    const own = ownKey(privateKey.expose());
+    const own = ownKey(privateKey.expose(), this.#ports.x25519);
     const checker = new CookieChecker(own.publicKey, (length) => this.#env.random(length));
     this.#identity = { privateKey, own, checker };
+    this.#ephemerals.prepare();
     return true;
   }
 
@@ -212,11 +224,12 @@ export class Handshakes {
 
   /** Sends the answers to what was received, after one message to the worker for all of them. */
   flush(): void {
-    if (this.#answers.length === 0) return;
-    const answers = this.#answers;
-    this.#answers = [];
+    if (this.#afterwards.length === 0) return;
+    const [answers, afterwards] = [this.#answers, this.#afterwards];
+    [this.#answers, this.#afterwards] = [[], []];
     this.#ports.keypairs.announce();
     for (const { source, response } of answers) this.#ports.ways.answer(source, response);
+    for (const work of afterwards) work();
   }
 
   close(): void {

@@ -15,13 +15,13 @@
  */
 
 import type { Env } from '../../base/env.ts';
-import { KEY_BYTES } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
 import { after, millis } from '../../base/time.ts';
 import { MAX_JITTER, REKEY_AFTER_TIME } from '../../protocol/wireguard/constants.ts';
 import { readResponse } from '../../protocol/wireguard/messages.ts';
 import { consumeResponse, createInitiation } from '../../protocol/wireguard/noise.ts';
 import { Tai64nClock } from '../../protocol/wireguard/tai64n.ts';
+import type { EphemeralKeys } from './ephemeral-keys.ts';
 import type { HandshakePorts, Outcomes } from './handshakes.ts';
 import type { Peer } from './peer.ts';
 import { presharedKeyBytes } from './peer.ts';
@@ -33,6 +33,7 @@ export class Initiator {
   readonly #env: Env;
   readonly #ports: HandshakePorts;
   readonly #outcomes: Outcomes;
+  readonly #ephemerals: EphemeralKeys;
   readonly #retryPause: () => Millis;
   readonly #timestamps: Tai64nClock;
   /** Handshakes under way, by own index. */
@@ -40,8 +41,15 @@ export class Initiator {
   /** Peers whose initiation waits for a stored bound, and when their handshake began. */
   readonly #unstamped = new Map<Peer, Millis>();
 
-  constructor(env: Env, ports: HandshakePorts, outcomes: Outcomes, retryPause: () => Millis) {
+  constructor(
+    env: Env,
+    ports: HandshakePorts,
+    outcomes: Outcomes,
+    ephemerals: EphemeralKeys,
+    retryPause: () => Millis,
+  ) {
     this.#env = env;
+    this.#ephemerals = ephemerals;
     this.#retryPause = retryPause;
     this.#ports = ports;
     this.#outcomes = outcomes;
@@ -85,7 +93,7 @@ export class Initiator {
 
   /** A response came; its outcome. */
   finish(datagram: Uint8Array, source: Uint8Array): string {
-    const { keypairs, ways, changed } = this.#ports;
+    const { keypairs, ways, changed, afterwards } = this.#ports;
     const message = readResponse(datagram);
     if (typeof message === 'string') return message;
     const peer = this.#pending.get(message.receiver);
@@ -102,8 +110,10 @@ export class Initiator {
     const rekeyAt = after(now, REKEY_AFTER_TIME);
     const { keys, sender: peerIndex } = ended;
     keypairs.install(peer, keypair, { keys, ownIndex, peerIndex, createdAt: now, rekeyAt });
-    this.#outcomes.tell('our initiation was answered', peer);
-    changed(peer);
+    afterwards(() => {
+      this.#outcomes.tell('our initiation was answered', peer);
+      changed(peer);
+    });
     return 'initiation was answered';
   }
 
@@ -133,7 +143,7 @@ export class Initiator {
     if (keypair === undefined) return false;
     const ownIndex = keypairs.newIndex(keypair);
     const timestamp = this.#timestamps.next(this.#env.wall());
-    const ephemeral = this.#env.random(KEY_BYTES);
+    const ephemeral = this.#ephemerals.take();
     const initiation = createInitiation(peer.peering, ephemeral, ownIndex, timestamp);
     if (initiation === undefined) return false;
     const again = peer.handshake !== null;
@@ -152,6 +162,7 @@ export class Initiator {
     this.#outcomes.count('initiation sent');
     this.#outcomes.tell(again ? 'initiation sent again' : 'initiation sent', peer);
     changed(peer);
+    this.#ephemerals.prepare();
     return true;
   }
 

@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '../../base/endpoint.ts';
 import type { NodePublic } from '../../base/keys.ts';
+import type { X25519 } from '../../crypto/x25519.ts';
 import type { Arena } from '../dataplane/arena.ts';
 import type { Command, Report } from '../dataplane/commands.ts';
 
@@ -69,6 +70,8 @@ export interface MeshPort {
 
 export interface TunnelPorts {
   readonly arena: Arena;
+  /** What handshakes are computed by; node:crypto where there is none. */
+  readonly x25519?: X25519 | undefined;
   readonly link: PlaneLink;
   readonly sockets: SocketsPort;
   readonly timestamps: TimestampStore;

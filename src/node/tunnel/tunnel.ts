@@ -56,19 +56,19 @@ export class Tunnel implements ConfigurableInterface {
   readonly mesh: MeshLink | null;
 
   constructor(env: Env, ports: TunnelPorts) {
-    const { arena, link } = ports;
+    const { arena, link, sockets, mesh, ...inHandshakes } = ports;
     this.#env = env;
     this.#ports = ports;
     this.#peers = new PeerTable(link);
-    this.#listener = new Listener(env, ports.sockets, link);
+    this.#listener = new Listener(env, sockets, link);
     this.#keypairs = new Keypairs(arena, link, (length) => env.random(length));
     this.#active = new ActivePeers(arena, link, (peer) => this.#retire(peer));
     const sendTo: SendTo = (to, datagram) => this.#listener.sendTo(to, datagram);
-    this.mesh = ports.mesh === undefined ? null : this.#meshLink(ports.mesh, sendTo);
+    this.mesh = mesh === undefined ? null : this.#meshLink(mesh, sendTo);
     this.#handshakes = new Handshakes(env, {
       keypairs: this.#keypairs,
       active: this.#active,
-      timestamps: ports.timestamps,
+      ...inHandshakes,
       ways: this.mesh ?? new RoamingWays(this.#active, sendTo),
       peer: (publicKey) => this.#peers.find(publicKey),
       changed: (peer) => this.#timers.check(peer),

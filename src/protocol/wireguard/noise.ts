@@ -20,7 +20,7 @@ import type { NodePublic } from '../../base/keys.ts';
 import { nodePublic } from '../../base/keys.ts';
 import { SymmetricState } from '../../crypto/symmetric-state.ts';
 import type { OwnKey, PeerKey } from '../../crypto/x25519.ts';
-import { peerKey, sharedSecret, takeOwnKey } from '../../crypto/x25519.ts';
+import { peerKey } from '../../crypto/x25519.ts';
 import type { MessageDrop } from './messages.ts';
 import { readInitiation, readResponse, writeInitiation, writeResponse } from './messages.ts';
 
@@ -55,7 +55,7 @@ export interface Peering {
 
 /** 32 bytes for a Peering; undefined for a public key of low order, which can be no peer. */
 export function staticSecret(own: OwnKey, peer: PeerKey): Uint8Array | undefined {
-  return sharedSecret(own, peer);
+  return own.agree(peer);
 }
 
 /** Our initiation, waiting for its response. */
@@ -68,33 +68,41 @@ export interface PendingInitiation {
 }
 
 /**
- * @param ephemeral 32 unpredictable bytes, wiped here
+ * @param ephemeral for this message alone; wiped with it
  * @param timestamp 12 bytes, later than any sent to this peer before
  * @returns undefined for a peer's key of low order
  */
 export function createInitiation(
   { own, peer, staticSecret }: Peering,
-  ephemeral: Uint8Array,
+  ephemeral: OwnKey,
   sender: number,
   timestamp: Uint8Array,
 ): PendingInitiation | undefined {
-  const pair = takeOwnKey(ephemeral);
   const state = START.fork();
   state.mixHash(peer.publicKey);
-  state.mixEphemeral(pair.publicKey);
-  if (!state.mixDh(pair, peer)) {
+  state.mixEphemeral(ephemeral.publicKey);
+  if (!state.mixDh(ephemeral, peer)) {
     state.wipe();
+    ephemeral.wipe();
     return undefined;
   }
   const sealedStatic = state.sealAndHash(own.publicKey);
   state.mixKey(staticSecret);
   const sealedTimestamp = state.sealAndHash(timestamp);
   return {
-    message: writeInitiation({ sender, ephemeral: pair.publicKey, sealedStatic, sealedTimestamp }),
+    message: writeInitiation({
+      sender,
+      ephemeral: ephemeral.publicKey,
+      sealedStatic,
+      sealedTimestamp,
+    }),
     own,
-    ephemeral: pair,
+    ephemeral,
     state,
-    wipe: () => state.wipe(),
+    wipe: () => {
+      state.wipe();
+      ephemeral.wipe();
+    },
   };
 }
 
@@ -159,24 +167,24 @@ export function consumeInitiation(
 }
 
 /**
- * The answer to an initiation, which is wiped. Two X25519 and a new pair.
+ * The answer to an initiation, which is wiped. Two X25519.
  *
  * @param peer the initiator's static key
  * @param presharedKey 32 bytes, zeros for none
- * @param ephemeral 32 unpredictable bytes, wiped here
+ * @param ephemeral for this message alone; wiped with it
  */
 export function createResponse(
   received: ReceivedInitiation,
   peer: PeerKey,
   presharedKey: Uint8Array,
-  ephemeral: Uint8Array,
+  ephemeral: OwnKey,
   sender: number,
 ): { readonly message: Uint8Array; readonly keys: SessionKeys } | HandshakeDrop {
   const { state } = received;
-  const pair = takeOwnKey(ephemeral);
-  state.mixEphemeral(pair.publicKey);
-  if (!state.mixDh(pair, received.ephemeral) || !state.mixDh(pair, peer))
-    return dropped(state, 'handshake: bad key');
+  state.mixEphemeral(ephemeral.publicKey);
+  const agreed = state.mixDh(ephemeral, received.ephemeral) && state.mixDh(ephemeral, peer);
+  ephemeral.wipe();
+  if (!agreed) return dropped(state, 'handshake: bad key');
   state.mixKeyAndHash(presharedKey);
   const sealedNothing = state.sealAndHash(EMPTY);
   const [receive, send] = state.split();
@@ -184,7 +192,7 @@ export function createResponse(
   const message = writeResponse({
     sender,
     receiver: received.sender,
-    ephemeral: pair.publicKey,
+    ephemeral: ephemeral.publicKey,
     sealedNothing,
   });
   return { message, keys: { send, receive } };

@@ -4,11 +4,12 @@ import { x25519 } from '@noble/curves/ed25519.js';
 import { blake2s as nobleBlake2s } from '@noble/hashes/blake2.js';
 import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import t from 'tap';
-import { concat, equalBytes, toHex } from '../../../src/base/bytes.ts';
+import { concat, equalBytes, isZero, toHex } from '../../../src/base/bytes.ts';
 import { open, seal } from '../../../src/crypto/aead.ts';
 import { Blake2sMac, blake2s, hmac } from '../../../src/crypto/blake2s.ts';
 import { kdf } from '../../../src/crypto/hkdf.ts';
-import { ownKey, peerKey, sharedSecret } from '../../../src/crypto/x25519.ts';
+import type { X25519 } from '../../../src/crypto/x25519.ts';
+import { isX25519, ownKey, peerKey, takeOwnKey } from '../../../src/crypto/x25519.ts';
 import { xopen, xseal } from '../../../src/crypto/xchacha.ts';
 import { must } from '../../must.ts';
 import { seeded } from '../../seeded.ts';
@@ -28,8 +29,8 @@ t.test('x25519: the exchange of RFC 7748 6.1', async (t) => {
     '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a',
   );
   const secret = '4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742';
-  t.equal(toHex(must(sharedSecret(alice, peerKey(bob.publicKey)))), secret);
-  t.equal(toHex(must(sharedSecret(bob, peerKey(alice.publicKey)))), secret);
+  t.equal(toHex(must(alice.agree(peerKey(bob.publicKey)))), secret);
+  t.equal(toHex(must(bob.agree(peerKey(alice.publicKey)))), secret);
 });
 
 t.test('x25519: points of low order give no secret', async (t) => {
@@ -44,7 +45,44 @@ t.test('x25519: points of low order give no secret', async (t) => {
     'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   ])
-    t.equal(sharedSecret(own, peerKey(hex(point))), undefined, point);
+    t.equal(own.agree(peerKey(hex(point))), undefined, point);
+});
+
+/** Functions as linux/openssl-x25519.ts finds them. */
+const NOBLE: X25519 = {
+  publicKey: (secret) => x25519.getPublicKey(secret),
+  sharedSecret: (secret, peer) => (isZero(peer) ? undefined : x25519.getSharedSecret(secret, peer)),
+};
+
+t.test('x25519: functions that are not what they are taken for are found out', async (t) => {
+  t.ok(isX25519(NOBLE));
+  t.notOk(isX25519({ ...NOBLE, publicKey: (secret) => NOBLE.publicKey(secret).reverse() }));
+  t.notOk(isX25519({ ...NOBLE, sharedSecret: (secret) => secret }));
+  t.notOk(isX25519({ ...NOBLE, sharedSecret: () => undefined }));
+  const zeros = new Uint8Array(32);
+  const careless = {
+    ...NOBLE,
+    sharedSecret: (s: Uint8Array, p: Uint8Array) => NOBLE.sharedSecret(s, p) ?? zeros,
+  };
+  t.notOk(isX25519(careless), 'a secret of a point of low order');
+  const pair = ownKey(new Uint8Array(32).fill(7), careless);
+  t.equal(pair.agree(peerKey(zeros)), undefined, 'which is none even then');
+});
+
+t.test('x25519: pairs of either kind agree, and a wiped one is of no use', async (t) => {
+  const random = seeded(6);
+  const [a, b] = [random.bytes(32), random.bytes(32)];
+  const fitted = takeOwnKey(a.slice(), NOBLE);
+  const object = ownKey(b);
+  t.same(fitted.publicKey, ownKey(a).publicKey);
+  t.same(fitted.agree(peerKey(object.publicKey)), object.agree(peerKey(fitted.publicKey)));
+  const given = random.bytes(32);
+  takeOwnKey(given, NOBLE);
+  t.same(given, new Uint8Array(32), 'the bytes are taken');
+  for (const pair of [fitted, object]) {
+    pair.wipe();
+    t.throws(() => pair.agree(peerKey(NOBLE.publicKey(b))), /wiped/);
+  }
 });
 
 t.test('x25519: agrees with @noble/curves for any keys', async (t) => {
@@ -55,7 +93,7 @@ t.test('x25519: agrees with @noble/curves for any keys', async (t) => {
     const own = ownKey(secret);
     const agrees =
       equalBytes(own.publicKey, x25519.getPublicKey(secret)) &&
-      equalBytes(must(sharedSecret(own, peerKey(peer))), x25519.getSharedSecret(secret, peer));
+      equalBytes(must(own.agree(peerKey(peer))), x25519.getSharedSecret(secret, peer));
     if (!agrees) return t.fail(`round ${round}`);
   }
   return t.pass('30 pairs');

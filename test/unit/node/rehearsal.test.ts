@@ -26,7 +26,7 @@ t.test('rehearsal: the two ends meet, with fresh keys each time, and leave no ti
     },
     log: lineLog(() => {}, 'error'),
   };
-  await t.resolves(rehearseContact(env));
+  await t.resolves(rehearseContact(env, undefined));
   t.ok(drawn.size > 100, `${drawn.size} keys, nonces and stamps`);
   t.equal(again, 0);
   t.equal(timers, 0);

@@ -15,6 +15,7 @@ import { Clock } from '../../sim/clock.ts';
 
 const PEER = nodePublic(seeded(1).bytes(32));
 const NEAR = must(parseEndpoint('192.168.1.2:41641'));
+const FAR = must(parseEndpoint('203.0.113.9:41641'));
 const INITIATION = Uint8Array.of(1, 0, 0, 0, 7);
 
 class Stand {
@@ -78,6 +79,24 @@ t.test('wires: no answer from where it may be, so that the relay has it 5 ms lat
   datagram.fill(0);
   stand.clock.runTo(100);
   t.same(stand.events, [`0 ${formatEndpoint(NEAR)} 7`, '5 relay 900 7', '5 wanted'], 'a copy');
+});
+
+t.test('wires: the likeliest place first, others 2 ms later if it is silent', async (t) => {
+  const stand = new Stand([NEAR, FAR]);
+  stand.wires.port.send(PEER, INITIATION, false);
+  stand.clock.runTo(1);
+  stand.wires.port.heard(PEER, NEAR);
+  stand.clock.runTo(100);
+  t.same(stand.events, [`0 ${formatEndpoint(NEAR)} 7`, '1 heard', '5 wanted']);
+  const silent = new Stand([NEAR, FAR]);
+  silent.wires.port.send(PEER, INITIATION, false);
+  silent.clock.runTo(100);
+  t.same(silent.events, [
+    `0 ${formatEndpoint(NEAR)} 7`,
+    `2 ${formatEndpoint(FAR)} 7`,
+    '5 relay 900 7',
+    '5 wanted',
+  ]);
 });
 
 t.test('wires: an answer in time leaves the relay alone', async (t) => {

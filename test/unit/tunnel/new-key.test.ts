@@ -2,57 +2,14 @@ import t from 'tap';
 import type { Endpoint } from '../../../src/base/endpoint.ts';
 import { parseEndpoint } from '../../../src/base/endpoint.ts';
 import { NodePrivate, nodePublic } from '../../../src/base/keys.ts';
-import { lineLog } from '../../../src/base/log.ts';
-import { millis, unixMillis } from '../../../src/base/time.ts';
+import { millis } from '../../../src/base/time.ts';
 import { ownKey } from '../../../src/crypto/x25519.ts';
-import { createArena } from '../../../src/node/dataplane/arena.ts';
-import type { MeshPort } from '../../../src/node/tunnel/ports.ts';
-import { Tunnel } from '../../../src/node/tunnel/tunnel.ts';
 import { must } from '../../must.ts';
-import type { Seeded } from '../../seeded.ts';
 import { seeded } from '../../seeded.ts';
 import { Clock } from '../../sim/clock.ts';
+import { meshTunnel } from './mesh-tunnel.ts';
 
 const THERE: Endpoint = must(parseEndpoint('192.0.2.7:41641'));
-
-/** A tunnel of a mesh without a data plane: its main thread's part. */
-function meshTunnel(clock: Clock, random: Seeded, port: Partial<MeshPort>): Tunnel {
-  return new Tunnel(
-    {
-      now: () => clock.now(),
-      wall: () => unixMillis(clock.now()),
-      random: (length) => random.bytes(length),
-      setTimer: (at, action) => clock.setTimer(at, action),
-      log: lineLog(() => {}, 'error'),
-    },
-    {
-      arena: createArena({ activePeers: 4, flows: 64, rules: 64 }),
-      link: { send: () => {}, flush: () => {} },
-      sockets: {
-        open: () => ({
-          port: 41641,
-          udp4: 1,
-          udp6: -1,
-          gso: true,
-          sendTo: () => {},
-          setMark: () => {},
-          close: () => {},
-        }),
-      },
-      timestamps: { bound: undefined, extend: (_, done) => done(true) },
-      mesh: {
-        send: () => false,
-        heard: () => {},
-        relay: () => {},
-        relayEnd: () => {},
-        wanted: () => {},
-        foreign: () => false,
-        inner: () => {},
-        ...port,
-      },
-    },
-  );
-}
 
 t.test(
   'new key: peers may not know it yet, so it is tried again after half a second',
