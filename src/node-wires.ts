@@ -23,7 +23,7 @@ import type { AppliedPeers } from './node-apply.ts';
 import { readTsmp, TSMP_DATA_BYTES, writeTsmp } from './protocol/tsmp/tsmp.ts';
 
 /** Where a peer most likely is gets so long to answer before the other places that it may be at are asked as well. */
-const LIKELIEST: Millis = millis(2);
+const LIKELIEST: Millis = millis(3);
 /** A peer that may be near is given so long to answer directly before the relay and its pings have work by it. */
 const HOPE: Millis = millis(5);
 

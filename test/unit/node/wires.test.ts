@@ -81,7 +81,7 @@ t.test('wires: no answer from where it may be, so that the relay has it 5 ms lat
   t.same(stand.events, [`0 ${formatEndpoint(NEAR)} 7`, '5 relay 900 7', '5 wanted'], 'a copy');
 });
 
-t.test('wires: the likeliest place first, others 2 ms later if it is silent', async (t) => {
+t.test('wires: the likeliest place first, others 3 ms later if it is silent', async (t) => {
   const stand = new Stand([NEAR, FAR]);
   stand.wires.port.send(PEER, INITIATION, false);
   stand.clock.runTo(1);
@@ -93,7 +93,7 @@ t.test('wires: the likeliest place first, others 2 ms later if it is silent', as
   silent.clock.runTo(100);
   t.same(silent.events, [
     `0 ${formatEndpoint(NEAR)} 7`,
-    `2 ${formatEndpoint(FAR)} 7`,
+    `3 ${formatEndpoint(FAR)} 7`,
     '5 relay 900 7',
     '5 wanted',
   ]);
