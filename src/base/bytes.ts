@@ -11,6 +11,14 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/**
+ * The same memory as no Buffer. What streams give are Buffers: their `slice` shares memory where others copy, and the
+ * first to come by throws away what V8 has compiled for plain arrays, hashes and all.
+ */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** Equality of public bytes. For secrets use `equalSecret`. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -4,7 +4,7 @@
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { concat } from '../base/bytes.ts';
+import { concat, plainBytes } from '../base/bytes.ts';
 
 export const TAG_BYTES = 16;
 
@@ -42,6 +42,5 @@ export function open(
     plaintext.fill(0);
     return undefined;
   }
-  // Not a Buffer: its `slice` shares memory where Uint8Array's copies.
-  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length);
+  return plainBytes(plaintext);
 }

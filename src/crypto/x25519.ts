@@ -15,7 +15,7 @@
 
 import type { KeyObject } from 'node:crypto';
 import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
-import { isZero, toHex } from '../base/bytes.ts';
+import { isZero, plainBytes, toHex } from '../base/bytes.ts';
 import { BugError } from '../base/errors.ts';
 
 const KIND = { asymmetricKeyType: 'x25519' } as const;
@@ -82,7 +82,7 @@ class ObjectOwn implements OwnKey {
     if (this.#handle === null) throw new BugError('a wiped key is used');
     let secret: Uint8Array;
     try {
-      secret = diffieHellman({ privateKey: this.#handle, publicKey: peer.handle });
+      secret = plainBytes(diffieHellman({ privateKey: this.#handle, publicKey: peer.handle }));
     } catch {
       // OpenSSL refuses the all-zero result itself.
       return undefined;

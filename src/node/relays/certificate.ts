@@ -15,7 +15,7 @@
 
 import { createHash, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { equalBytes, fromHex } from '../../base/bytes.ts';
+import { equalBytes, fromHex, plainBytes } from '../../base/bytes.ts';
 import { ConfigError, NetError } from '../../base/errors.ts';
 import type { UnixMillis } from '../../base/time.ts';
 import type { DERPNode } from '../../protocol/tailcfg/types.ts';
@@ -60,10 +60,10 @@ export function checkPin(
   wall: UnixMillis | undefined,
 ): void {
   if (shown === undefined) throw new NetError(`relay ${host} shows no certificate`);
-  const sha256 = createHash('sha256').update(shown.raw).digest();
+  const sha256 = plainBytes(createHash('sha256').update(shown.raw).digest());
   if (!equalBytes(sha256, wanted))
     throw new ConfigError(
-      `relay ${host} shows certificate sha256 ${sha256.toString('hex')}, and the map names ` +
+      `relay ${host} shows certificate sha256 ${sha256.toHex()}, and the map names ` +
         `${wanted.toHex()}: it has a new one and the coordination server does not know yet, ` +
         'or somebody stands between; nothing is sent to it',
     );

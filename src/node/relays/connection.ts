@@ -14,7 +14,7 @@
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { equalBytes } from '../../base/bytes.ts';
+import { equalBytes, plainBytes } from '../../base/bytes.ts';
 import type { Env } from '../../base/env.ts';
 import type { NodePublic } from '../../base/keys.ts';
 import type { Millis } from '../../base/time.ts';
@@ -203,7 +203,7 @@ export class Connection {
     this.reads++;
     this.#counters.reads++;
     this.#packets = 0;
-    const fault = this.#client.receive(bytes);
+    const fault = this.#client.receive(plainBytes(bytes));
     if (this.#packets > 0) {
       this.#counters.packetsIn += this.#packets;
       this.#sink.batchEnd();

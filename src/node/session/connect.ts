@@ -17,7 +17,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { connect as connectTls, getCACertificates } from 'node:tls';
-import { concat, toBase64 } from '../../base/bytes.ts';
+import { concat, plainBytes, toBase64 } from '../../base/bytes.ts';
 import { NetError } from '../../base/errors.ts';
 import { millis } from '../../base/time.ts';
 import type { OwnKey, PeerKey } from '../../crypto/x25519.ts';
@@ -170,7 +170,7 @@ async function upgrade(
       'Content-Length': 0,
     },
   });
-  asked.on('upgrade', (_answer, _socket, head: Buffer) => resolve(head));
+  asked.on('upgrade', (_answer, _socket, head: Buffer) => resolve(plainBytes(head)));
   asked.on('response', (answer) => {
     void bodyOf(answer, MAX_REFUSAL_BYTES).then(
       (body) => reject(new NetError(`${answer.statusCode} ${printable(body)}`.trim())),

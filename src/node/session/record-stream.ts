@@ -10,7 +10,7 @@
 
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { concat } from '../../base/bytes.ts';
+import { concat, plainBytes } from '../../base/bytes.ts';
 import { NetError } from '../../base/errors.ts';
 import { EarlyReader } from '../../protocol/tailcfg/early-payload.ts';
 import type { Channel } from '../../protocol/tailcfg/ts2021.ts';
@@ -32,7 +32,7 @@ export class RecordStream extends Duplex {
     this.#socket = socket;
     this.#channel = channel;
     this.#heard = heard;
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('data', (bytes: Buffer) => this.#receive(plainBytes(bytes)));
     socket.on('end', () => this.push(null));
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy());

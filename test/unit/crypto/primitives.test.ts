@@ -4,7 +4,7 @@ import { x25519 } from '@noble/curves/ed25519.js';
 import { blake2s as nobleBlake2s } from '@noble/hashes/blake2.js';
 import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import t from 'tap';
-import { concat, equalBytes, isZero, toHex } from '../../../src/base/bytes.ts';
+import { concat, equalBytes, isZero, plainBytes, toHex } from '../../../src/base/bytes.ts';
 import { open, seal } from '../../../src/crypto/aead.ts';
 import { Blake2sMac, blake2s, hmac } from '../../../src/crypto/blake2s.ts';
 import { kdf } from '../../../src/crypto/hkdf.ts';
@@ -83,6 +83,23 @@ t.test('x25519: pairs of either kind agree, and a wiped one is of no use', async
     pair.wipe();
     t.throws(() => pair.agree(peerKey(NOBLE.publicKey(b))), /wiped/);
   }
+});
+
+t.test('secrets and plaintexts are plain arrays, whose `slice` copies', async (t) => {
+  const random = seeded(7);
+  const own = ownKey(random.bytes(32));
+  const key = random.bytes(32);
+  const nonce = new Uint8Array(12);
+  const sealed = seal(key, nonce, SUNSCREEN, AAD);
+  for (const bytes of [
+    must(own.agree(peerKey(own.publicKey))),
+    own.publicKey,
+    sealed,
+    must(open(key, nonce, Buffer.from(sealed), AAD)),
+    plainBytes(Buffer.from('abc')),
+  ])
+    t.equal(bytes.constructor, Uint8Array);
+  t.same(plainBytes(Buffer.from('xabcx').subarray(1, 4)), Uint8Array.of(97, 98, 99));
 });
 
 t.test('x25519: agrees with @noble/curves for any keys', async (t) => {
