@@ -1,7 +1,7 @@
 /**
- * Unpredictable bytes of the real process. Short ones (indices, nonces, jitter) are cut from a stock, since a call of
- * OpenSSL's for each is what a first contact would wait for three times; keys are always drawn by themselves. What has
- * been given out is wiped from the stock.
+ * Unpredictable bytes of the real process. Short ones (indices, nonces, jitter) are cut from a stock, as each call of
+ * OpenSSL's is one more that a handshake waits for; keys are always drawn by themselves. What has been given out is
+ * wiped from the stock.
  */
 
 import { randomBytes, randomFillSync } from 'node:crypto';
