@@ -1,24 +1,18 @@
 /**
- * X25519 by OpenSSL's inner functions, where this Node exports them: about 30 us a secret, without the key
- * objects that node:crypto wants made first. Optional: crypto/x25519.ts does without.
+ * X25519 by OpenSSL's inner functions, where this Node exports them: without the key objects that node:crypto
+ * wants made first. Handshakes are computed by it once it has passed the test of crypto/x25519.ts, which does without too.
  *
  * Source: RFC 7748; OpenSSL 3, include/crypto/ecx.h.
  */
 
+import type { X25519 } from '../crypto/x25519.ts';
 import type { Native } from './ffi.ts';
 import { block } from './memory.ts';
-
-export interface X25519Fit {
-  /** @param secret 32 bytes, clamped when used */
-  publicKey(secret: Uint8Array): Uint8Array;
-  /** 32 bytes, which the caller wipes; undefined where it would be all zero (a peer's key of low order). */
-  sharedSecret(secret: Uint8Array, peer: Uint8Array): Uint8Array | undefined;
-}
 
 const KEY_BYTES = 32;
 
 /** The fit, or undefined where this Node has not the functions. One thread uses it. */
-export function opensslX25519(native: Native): X25519Fit | undefined {
+export function opensslX25519(native: Native): X25519 | undefined {
   const P = 'size_t';
   const agree = native.self.find<(out: number, own: number, peer: number) => number>(
     'ossl_x25519',

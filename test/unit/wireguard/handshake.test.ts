@@ -168,6 +168,20 @@ t.test('noise: a peer of low order gets neither a secret nor an initiation', asy
   t.equal(createInitiation(to, pair(seeded(36)), 1, new Uint8Array(12)), undefined);
 });
 
+t.test('noise: ephemeral keys are wiped when their handshake is over', async (t) => {
+  const random = seeded(34);
+  const { a, b, psk } = ends(random);
+  const [ephemeralA, ephemeralB] = [pair(random), pair(random)];
+  const pending = must(createInitiation(a.to, ephemeralA, 1, random.bytes(12)));
+  const answer = value(
+    createResponse(received(b.to, pending.message), b.to.peer, psk, ephemeralB, 2),
+  );
+  t.throws(() => ephemeralB.agree(b.to.peer), /wiped/);
+  t.ok(ephemeralA.agree(a.to.peer), 'one that waits for its response is not');
+  value(consumeResponse(pending, answer.message, psk));
+  t.throws(() => ephemeralA.agree(a.to.peer), /wiped/);
+});
+
 t.test('hostile datagrams: 100,000 give a reason each, and never an exception', async (t) => {
   const random = seeded(35);
   const { a, b, psk } = ends(random);
