@@ -24,8 +24,8 @@ const skip =
 const read = (name: string): File => JSON.parse(readFileSync(`${FOLDER}/${name}`, 'utf8')) as File;
 const hex = (text: string | undefined): Uint8Array => Uint8Array.fromHex(text ?? '');
 
-/** What handshakes are computed by where this Node has it, and what they are else. */
-const fitted = opensslX25519(loadNative());
+/** What handshakes are computed by where this Node has it. An emulated Node is handed its own bare koffi.node. */
+const fitted = opensslX25519(loadNative(process.argv[2]));
 for (const [name, by] of [
   ['key objects', undefined],
   ["OpenSSL's inner functions", fitted],
