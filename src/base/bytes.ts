@@ -11,6 +11,21 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** The whole of a stream, or undefined where it is longer than `most` bytes: then what is left of it is not read. */
+export async function collect(
+  stream: AsyncIterable<Uint8Array>,
+  most: number,
+): Promise<Uint8Array | undefined> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of stream) {
+    bytes += part.length;
+    if (bytes > most) return undefined;
+    parts.push(part);
+  }
+  return concat(...parts);
+}
+
 /**
  * The same memory as no Buffer. What streams give are Buffers: their `slice` shares memory where others copy, and the
  * first to come by throws away what V8 has compiled for plain arrays, hashes and all.

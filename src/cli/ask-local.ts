@@ -9,6 +9,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { request as httpRequest } from 'node:http';
+import { collect } from '../base/bytes.ts';
 import { ConfigError, DeniedError, NetError } from '../base/errors.ts';
 import { socketPathFault } from '../base/socket-path.ts';
 import type { Refusal } from '../protocol/localapi/exchange.ts';
@@ -135,15 +136,9 @@ function converse({ stall }: Listener, question: Question): Promise<Reply | unde
 }
 
 async function readWhole(response: IncomingMessage): Promise<Reply> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of response) {
-    bytes += (part as Buffer).length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('its answer has no end');
-    parts.push(part as Buffer);
-  }
-  const text = Buffer.concat(parts).toString('utf8');
-  return { status: response.statusCode ?? 0, body: jsonOf(text) };
+  const body = await collect(response, MAX_ANSWER_BYTES);
+  if (body === undefined) throw new Error('its answer has no end');
+  return { status: response.statusCode ?? 0, body: jsonOf(new TextDecoder().decode(body)) };
 }
 
 /** Line by line, until `news` has enough or the last line is there. */

@@ -8,6 +8,9 @@ import { asJson, isJson, nodeSocketOf, withJson } from './node-verb.ts';
 
 const NANOS_PER_MILLI = 1e6;
 
+/** Nothing has answered, so nothing is known of either family. */
+const UNKNOWN = 'unknown; it would be asked by UDP';
+
 type Format = 'json' | 'json-line' | '';
 
 export function netcheckCommand({ ask, out }: NodeTerminal): Command {
@@ -38,7 +41,7 @@ function netcheckText(report: NetcheckReport): string {
     );
   return facts([
     ['UDP', report.UDP ? 'yes' : 'blocked; everything goes by relay'],
-    ['IPv4', report.IPv4 ? `yes, ${report.GlobalV4}` : 'no address found'],
+    ['IPv4', ipv4Text(report)],
     ['IPv6', ipv6Text(report)],
     ['NAT', natText(report.MappingVariesByDestIP)],
     ['mapping', mappingText(report, PortMapping)],
@@ -48,9 +51,15 @@ function netcheckText(report: NetcheckReport): string {
   ]);
 }
 
-function ipv6Text({ IPv6, GlobalV6, OSHasIPv6 }: NetcheckReport): string {
+function ipv4Text({ IPv4, GlobalV4, UDP }: NetcheckReport): string {
+  if (IPv4) return `yes, ${GlobalV4}`;
+  return UDP ? 'no address found' : UNKNOWN;
+}
+
+function ipv6Text({ IPv6, GlobalV6, OSHasIPv6, UDP }: NetcheckReport): string {
   if (IPv6) return `yes, ${GlobalV6}`;
-  return OSHasIPv6 ? 'no, but this machine could' : 'no, and this machine has none';
+  if (!OSHasIPv6) return 'no, and this machine has none';
+  return UDP ? 'no, but this machine could' : UNKNOWN;
 }
 
 function natText(varies: boolean | null): string {

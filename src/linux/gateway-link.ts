@@ -12,6 +12,7 @@
 import { createSocket } from 'node:dgram';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:http';
+import { collect } from '../base/bytes.ts';
 import type { Endpoint } from '../base/endpoint.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import { NetError } from '../base/errors.ts';
@@ -114,22 +115,11 @@ async function askByHttp(
     asked.on('error', reject);
     asked.end(body);
     const answer = await promise;
-    return { status: answer.statusCode ?? 0, body: await bodyOf(answer, maxBytes) };
+    return { status: answer.statusCode ?? 0, body: await collect(answer, maxBytes) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new NetError(`${formatEndpoint(to)} gives no answer: ${reason}`);
   } finally {
     socket.destroy();
   }
-}
-
-async function bodyOf(answer: IncomingMessage, maxBytes: number): Promise<Uint8Array | undefined> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of answer as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > maxBytes) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 }

@@ -14,6 +14,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
+import { collect } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
 import type { SocketPlace } from './socket-place.ts';
 import { listenAt } from './socket-place.ts';
@@ -191,14 +192,8 @@ const bad = (reason: string): LocalRefusal<CommonCode> => ({
 /** undefined: it is too long, and the rest of it is not read. */
 async function bodyOf(request: IncomingMessage, mostBytes: number): Promise<string | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > mostBytes) return undefined;
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request.iterator({ destroyOnReturn: false })) {
-    bytes += (part as Buffer).length;
-    if (bytes > mostBytes) return undefined;
-    parts.push(part as Buffer);
-  }
-  return Buffer.concat(parts).toString('utf8');
+  const body = await collect(request.iterator({ destroyOnReturn: false }), mostBytes);
+  return body && new TextDecoder().decode(body);
 }
 
 /** No body is an empty object. */

@@ -4,7 +4,7 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { concat } from '../../base/bytes.ts';
+import { collect } from '../../base/bytes.ts';
 import { ConfigError, NetError } from '../../base/errors.ts';
 import type { DERPMap } from '../../protocol/tailcfg/types.ts';
 import { MAX_MAP_BYTES, readDerpMap } from './derp-map.ts';
@@ -41,14 +41,10 @@ async function bytesOf(source: string): Promise<Uint8Array> {
     if (!/^https?:/.test(source)) return await readFile(source);
     const answer = await fetch(source, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    for await (const part of answer.body ?? []) {
-      parts.push(part);
-      length += part.length;
-      if (length > MAX_MAP_BYTES) throw new Error(`it is longer than ${MAX_MAP_BYTES} bytes`);
-    }
-    return concat(...parts);
+    const { body } = answer;
+    const map = body === null ? new Uint8Array() : await collect(body, MAX_MAP_BYTES);
+    if (map === undefined) throw new Error(`it is longer than ${MAX_MAP_BYTES} bytes`);
+    return map;
   } catch (error) {
     const { cause, message } = error as Error;
     throw new NetError(`${source}: ${cause instanceof Error ? cause.message : message}`);

@@ -15,6 +15,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { collect } from '../../base/bytes.ts';
 import type { HealthItem } from '../../base/health.ts';
 import type { MachinePublic } from '../../base/keys.ts';
 import { machinePublic } from '../../base/keys.ts';
@@ -152,14 +153,7 @@ function login({ coordinator }: OutsideHost, visit: Visit): void {
 /** Undefined: too much. A body that never ends is cut off with its connection (front.ts). */
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return undefined;
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
+  return collect(request, MAX_BODY_BYTES);
 }
 
 function refuse({ tally }: OutsideHost, visit: Visit, reason: Refusal, status: number): void {

@@ -17,7 +17,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { connect as connectTls, getCACertificates } from 'node:tls';
-import { concat, plainBytes, toBase64 } from '../../base/bytes.ts';
+import { collect, concat, plainBytes, toBase64 } from '../../base/bytes.ts';
 import { NetError } from '../../base/errors.ts';
 import { millis } from '../../base/time.ts';
 import type { OwnKey, PeerKey } from '../../crypto/x25519.ts';
@@ -220,14 +220,9 @@ async function shakeHands(
 }
 
 async function bodyOf(answer: IncomingMessage, most: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of answer) {
-    parts.push(part as Buffer);
-    bytes += (part as Buffer).length;
-    if (bytes > most) throw new NetError(`an answer of more than ${most} bytes`);
-  }
-  return concat(...parts);
+  const body = await collect(answer, most);
+  if (body === undefined) throw new NetError(`an answer of more than ${most} bytes`);
+  return body;
 }
 
 function keyIn(url: URL, body: Uint8Array): PeerKey {

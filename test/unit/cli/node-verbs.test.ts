@@ -165,6 +165,17 @@ t.test('looks: whois, netcheck, names and drops say what a person wants first', 
     t.match(await postern(place, line), { code, out }, line);
 });
 
+t.test('netcheck: where UDP is blocked nothing is claimed of the families', async (t) => {
+  const place = await served(t);
+  const { node } = place;
+  const report = await node.netcheck(new AbortController().signal);
+  const blocked = { ...report, UDP: false, IPv4: false, GlobalV4: '' };
+  node.netcheck = async () => blocked;
+  t.match(await postern(place, 'netcheck'), { out: /UDP +blocked.*IPv4 +unknown.*IPv6 +unknown/s });
+  node.netcheck = async () => ({ ...blocked, OSHasIPv6: false });
+  t.match(await postern(place, 'netcheck'), { out: /IPv6 +no, and this machine has none/ });
+});
+
 t.test(
   'command line: what the node does not understand is exit 2, before it is asked',
   async (t) => {
