@@ -21,12 +21,14 @@ import { must } from '../must.ts';
 import type { Seeded } from '../seeded.ts';
 import type { Clock } from './clock.ts';
 import type { Internet, Site } from './paths-internet.ts';
+import type { PingCounts } from './ping-counts.ts';
 
 export interface HostWorld {
   readonly clock: Clock;
   readonly random: Seeded;
   readonly internet: Internet;
   readonly relayMap: DERPMap;
+  readonly pings: Pick<PingCounts, 'sent'>;
   /** The relays: false where the region is down. */
   relay(region: number, from: Host, to: NodePublic, datagram: Uint8Array): boolean;
   /** What the server is told, and tells the others. */
@@ -117,7 +119,7 @@ export class Host {
 
   /** What a relay client says that has tried in vain. */
   lostRelay(region: number): void {
-    if (region === this.home) this.roused = this.#world.clock.now();
+    this.roused = this.#world.clock.now();
     this.paths.relayTrouble(region);
   }
 
@@ -162,8 +164,10 @@ export class Host {
 
   #account(datagram: Uint8Array): void {
     if (!isDisco(datagram) && !isStun(datagram)) return;
+    const now = this.#world.clock.now();
     this.sentDisco++;
-    if (this.#world.clock.now() > this.roused + 60_000) this.unprovoked++;
+    if (now > this.roused + 60_000) this.unprovoked++;
+    if (isDisco(datagram)) this.#world.pings.sent(this, datagram, now);
   }
 
   #start(): Paths {

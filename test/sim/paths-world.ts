@@ -18,6 +18,7 @@ import type { HostWorld } from './paths-host.ts';
 import { Host } from './paths-host.ts';
 import type { NatKind, Site } from './paths-internet.ts';
 import { canBeDirect, Internet, pairText } from './paths-internet.ts';
+import { PingCounts } from './ping-counts.ts';
 
 const KINDS: readonly NatKind[] = [
   ...['open', 'cone', 'restricted', 'restricted', 'symmetric', 'blocked'],
@@ -54,8 +55,8 @@ export class PathsWorld implements HostWorld {
   readonly #mapped = new Map<Site, number>();
   /** When the last event touched a host. */
   readonly #touched = new Map<Host, number>();
+  readonly pings: PingCounts;
   events: number = 0;
-  mostPings: number = 0;
 
   constructor(seed: number, nodes: number) {
     this.random = seeded(seed);
@@ -76,6 +77,7 @@ export class PathsWorld implements HostWorld {
       { length: nodes },
       (_, i) => new Host(this, i, must(sites[i % sites.length])),
     );
+    this.pings = new PingCounts(this.hosts);
     for (const host of this.hosts) this.#byKey.set(keyText(host.nodeKey), host);
     for (const host of this.hosts) {
       host.onData = (bytes) => this.#heard(host, bytes);
@@ -107,9 +109,7 @@ export class PathsWorld implements HostWorld {
       if (second % 4 === 0) this.#happen();
       if (this.#talks.length < 30) this.#begin();
       for (const talk of this.#talks) this.#say(talk);
-      const pings = this.hosts.map(pingsOf);
       this.clock.runTo((second + 1) * 1000);
-      this.#countPings(pings);
       this.#talks = this.#talks.filter((talk) => this.#goesOn(talk));
       // Promises of relays' latencies are kept outside of the clock.
       await new Promise((resolve) => setImmediate(resolve));
@@ -241,7 +241,9 @@ export class PathsWorld implements HostWorld {
       }
       case 4:
         host.restart(this.#peersOf(host));
+        this.pings.restarted(host);
         this.#touch(host);
+        this.#dialsHome(host);
         this.changed(host);
         return;
       default:
@@ -254,9 +256,7 @@ export class PathsWorld implements HostWorld {
     const { address, delay } = must(STUN[region]);
     this.#down.add(region);
     this.internet.removeStun(`${address}:3478`);
-    this.#after(3000, () => {
-      for (const host of this.hosts) host.lostRelay(region);
-    });
+    for (const host of this.hosts) this.#dialsHome(host);
     this.#after(pause, () => {
       this.#down.delete(region);
       this.internet.addStun(`${address}:3478`, delay);
@@ -266,6 +266,14 @@ export class PathsWorld implements HostWorld {
   #attach(host: Host, elsewhere = false): void {
     host.attach(elsewhere ? this.random.pick(this.internet.sites) : host.site);
     this.#touch(host);
+    this.#dialsHome(host);
+  }
+
+  /** Its relay client needs 3 s to say that the home relay does not answer. */
+  #dialsHome(host: Host): void {
+    this.#after(3000, () => {
+      if (host.online && this.#down.has(host.home)) host.lostRelay(host.home);
+    });
   }
 
   #touch(host: Host): void {
@@ -275,17 +283,6 @@ export class PathsWorld implements HostWorld {
   #after(pause: number, action: () => void): void {
     this.clock.setTimer(this.clock.now() + pause, action);
   }
-
-  /** Each host is in one conversation at most, so its pings are for one peer, or two as one follows another. */
-  #countPings(before: readonly number[]): void {
-    for (const { from, to } of this.#talks)
-      for (const host of [from, to]) {
-        const pings = pingsOf(host) - must(before[host.number]);
-        this.mostPings = Math.max(this.mostPings, pings);
-      }
-  }
 }
-
-const pingsOf = (host: Host): number => host.paths.counters()['disco: ping sent'] ?? 0;
 
 const nameOf = (host: Host): string => `${host.number} (${host.site.kind} ${host.site.number})`;

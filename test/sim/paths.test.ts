@@ -1,30 +1,3 @@
-import t from 'tap';
-import { PathsWorld } from './paths-world.ts';
+import { judgeLife } from './paths-life.ts';
 
-const HOUR = 3600;
-
-for (const seed of [1, 2, 3])
-  t.test(
-    `paths: 100 nodes in an hour of bad links, seed ${seed}, are never apart while a way exists`,
-    async (t) => {
-      const world = new PathsWorld(seed, 100);
-      await world.live(HOUR);
-      const { worstGap, talks, packets, conversationSeconds, unprovoked, notDirect, direct } =
-        world.report();
-      const perSecond = packets / conversationSeconds;
-      t.comment(
-        `${talks} conversations, ${world.events} events; longest silence ${worstGap.seconds} s; ` +
-          `direct ${direct} of the ${direct + notDirect.length} that could be; ` +
-          `${perSecond.toFixed(2)} disco and STUN packets for each second of a conversation; ` +
-          `${world.mostPings} pings to one peer in the busiest second`,
-      );
-      t.ok(talks > 500, 'conversations were held');
-      // A path may die with all trust before it: 6.5 s is what a stock pair takes to double it.
-      t.ok(worstGap.seconds < 6.5, `silent for ${worstGap.seconds} s: ${worstGap.who}`);
-      t.ok(direct > 200, 'paths became direct');
-      t.same(notDirect, [], 'wherever the NATs allow it');
-      t.equal(unprovoked, 0, 'nothing is sent without a reason in the minute before');
-      t.ok(perSecond < 4, 'packets for each second of a conversation');
-      t.ok(world.mostPings <= 10, 'pings to one peer in a second');
-    },
-  );
+for (const seed of [1, 2, 3]) judgeLife(seed, 1);
