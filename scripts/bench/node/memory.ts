@@ -40,7 +40,8 @@ export function measureRest(
     );
     await sleep(SETTLED_SECONDS * 1000);
     const before = clients.map(({ child }) => usage(child.pid).writtenBytes);
-    // The CPU of the last part: a heap that has grown at the join is still being tidied in the first.
+    // The CPU of the last part: a heap that has grown at the join is still being tidied in the first. In half a minute
+    // of it, the node's look around itself every ten minutes (25 ms) would be all or nothing.
     await sleep(Math.max(0, sizes.restSeconds - sizes.idleSeconds) * 1000);
     const idle = await idlePercents(clients, sizes.idleSeconds);
     const figures = clients.map(({ child }, i): Figures => {

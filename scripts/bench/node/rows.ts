@@ -56,7 +56,7 @@ export const FULL: Sizes = {
   hashedBytes: 100e6,
   others: 5,
   peers: 20,
-  idleSeconds: 30,
+  idleSeconds: 300,
   restSeconds: 600,
   carriedBytes: 10e9,
 };

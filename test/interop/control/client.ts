@@ -26,6 +26,8 @@ export interface ClientOptions {
   readonly trusting?: boolean;
   /** Default the server's own URL: where it is reached from a place that has no way to that one. */
   readonly loginServer?: string;
+  /** What the daemon's environment has besides. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface PeerStatus {
@@ -123,14 +125,14 @@ export class Client {
 
   /** Starts the daemon on the state that it has, if any. */
   async start(): Promise<this> {
-    const { trusting = true } = this.#options;
+    const { trusting = true, env } = this.#options;
     const daemon = this.daemon();
     const child = this.host.start(
       // It is the exec of this shell, so signals reach the daemon itself.
       ['sh', '-c', 'mount --bind "$0" /etc && exec "$@"', this.station.etc, ...daemon.argv],
       {
         name: `${this.name} ${daemon.name}`,
-        env: { ...daemon.env, ...(trusting ? this.server.clientEnv : {}) },
+        env: { ...daemon.env, ...(trusting ? this.server.clientEnv : {}), ...env },
       },
     );
     this.#child = child;

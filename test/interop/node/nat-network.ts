@@ -159,8 +159,14 @@ export class NatNetwork {
     return { host, address, address6: '', cable, etc };
   }
 
+  /** A place for one member, with its router. */
+  async routed(kind: NatKind, name: string): Promise<RoutedSite> {
+    const router = await this.#router(kind, `${name}-r`);
+    return { station: await this.#behind(router, name), router: router.host };
+  }
+
   /** The place `mapped`, with its router. @param upnpAlone no other protocol is known there */
-  async mappedSite(name: string, upnpAlone: boolean): Promise<MappedSite> {
+  async mappedSite(name: string, upnpAlone: boolean): Promise<RoutedSite> {
     const router = { ...(await this.#router('mapped', `${name}-r`)), upnpAlone };
     return { station: await this.#behind(router, name), router: router.host };
   }
@@ -198,7 +204,7 @@ interface Router {
   readonly upnpAlone?: boolean;
 }
 
-export interface MappedSite {
+export interface RoutedSite {
   readonly station: Station;
   readonly router: Host;
 }

@@ -1,0 +1,67 @@
+/**
+ * A machine's sleep, as far as one of its programs can tell: the program stands still, and when it goes on, the clock
+ * that counts sleep (CLOCK_BOOTTIME) is further on than the one that does not. The C library's clock_gettime of that
+ * program is ours, and adds what stands in a file.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const SOURCE = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static int (*real)(clockid_t, struct timespec *);
+static volatile long *slept;
+
+__attribute__((constructor)) static void start(void) {
+  real = dlsym(RTLD_NEXT, "clock_gettime");
+  const char *path = getenv("POSTERN_SLEPT_SECONDS");
+  int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  void *page = fd < 0 ? MAP_FAILED : mmap(0, sizeof *slept, PROT_READ, MAP_SHARED, fd, 0);
+  slept = page == MAP_FAILED ? 0 : page;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *to) {
+  if (!real) start();
+  int result = real(clock, to);
+  if (result == 0 && clock == CLOCK_BOOTTIME && slept) to->tv_sec += *slept;
+  return result;
+}
+`;
+
+export class SleptClock {
+  /** For the program's environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #file: string;
+  #seconds = 0n;
+
+  /** @param folder for its files */
+  constructor(folder: string) {
+    this.#file = join(folder, 'slept-seconds');
+    const library = join(folder, 'slept-clock.so');
+    execFileSync('gcc', ['-shared', '-fPIC', '-O2', '-o', library, '-x', 'c', '-', '-ldl'], {
+      input: SOURCE,
+    });
+    this.#write();
+    this.env = { LD_PRELOAD: library, POSTERN_SLEPT_SECONDS: this.#file };
+  }
+
+  /** The machine has slept so long, all at once. */
+  add(seconds: number): void {
+    this.#seconds += BigInt(seconds);
+    this.#write();
+  }
+
+  /** In place, for the program has it mapped. */
+  #write(): void {
+    writeFileSync(this.#file, new Uint8Array(BigInt64Array.of(this.#seconds).buffer), {
+      flag: this.#seconds === 0n ? 'w' : 'r+',
+    });
+  }
+}
