@@ -45,6 +45,11 @@ import { watchSuspend } from './suspend-watch.ts';
 /** Of the notes that outlive a killed process and not the machine's run. */
 const RUN_FOLDER = '/run/postern';
 
+/** Whom we talked with so shortly before the machine slept is called when it wakes. */
+const TALKING_MILLIS = 45_000;
+/** Calls go by the relays too, which are dialled anew after a sleep. */
+const RELAYS_BACK = millis(500);
+
 export interface NodeOptions {
   readonly stateFolder: string;
   readonly socket: string;
@@ -174,6 +179,8 @@ export async function runNode(
       (slept) => {
         env.log.info('node: the machine has slept', { seconds: Math.round(slept / 1000) });
         node.networkChanged();
+        const talking = millis(env.now() - slept - TALKING_MILLIS);
+        env.setTimer(after(env.now(), RELAYS_BACK), () => mesh.call(talking));
       },
     ),
   );

@@ -3,7 +3,7 @@
  * and the relay link carries what has no direct way.
  *
  *     path-wanted, foreign datagrams, inner packets  ->  MeshPort (paths, relay link)
- *     setWay, relayed, inject, dropSessions          <-
+ *     setWay, relayed, inject, call, dropSessions    <-
  *
  *     endpoint, trusted     direct
  *     endpoint, doubted     direct and by the relay
@@ -47,6 +47,8 @@ interface Parts {
   /** By the sockets. */
   sendTo(sockaddr: Uint8Array, datagram: Uint8Array): void;
   handshake(datagram: Uint8Array, source: Uint8Array): void;
+  /** An initiation now, also where one has just been sent. */
+  call(peer: Peer): void;
   dropKeypairs(peer: Peer): void;
   reserveTimestamps(): void;
 }
@@ -82,6 +84,17 @@ export class MeshLink implements Ways {
   /** The peer that the worker's report names by this number. */
   keyOf(number: number): NodePublic | undefined {
     return this.#parts.peers.numbered(number)?.publicKey;
+  }
+
+  /**
+   * Calls those with whom data was exchanged at that time or later, for to them our silence was a failure: what they
+   * have to say waits up to 5 s for their own next try.
+   */
+  call(since: Millis): void {
+    for (const peer of this.#parts.peers.all()) {
+      const { sent, received } = this.traffic(peer.publicKey);
+      if (Math.max(sent, received) >= since) this.#parts.call(peer);
+    }
   }
 
   /** The peer has begun anew: what it knew of us is gone. */

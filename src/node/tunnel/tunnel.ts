@@ -185,15 +185,15 @@ export class Tunnel implements ConfigurableInterface {
   }
 
   #meshLink(port: MeshPort, sendTo: SendTo): MeshLink {
-    const { arena, link } = this.#ports;
     return new MeshLink({
-      arena,
-      link,
+      arena: this.#ports.arena,
+      link: this.#ports.link,
       peers: this.#peers,
       active: this.#active,
       port,
       sendTo,
       handshake: (datagram, source) => this.#handshakes.receiveAlone(datagram, source),
+      call: (peer) => (peer.handshake ? this.#handshakes.retry(peer) : this.#initiate(peer)),
       dropKeypairs: (peer) => this.#dropKeypairs(peer),
       reserveTimestamps: () => this.#handshakes.reserveTimestamps(),
     });
