@@ -37,6 +37,7 @@ import { NodeStatuses } from './node-status.ts';
 import type { NodeSystem } from './node-system.ts';
 import { watchersAt } from './node-watchers.ts';
 import { NodeWires } from './node-wires.ts';
+import { ACTIVE } from './protocol/disco/peer-path.ts';
 import { watchOf } from './routing-watch.ts';
 import type { StartedTunnel, StartPorts } from './start-wireguard.ts';
 import { startTunnel } from './start-wireguard.ts';
@@ -45,8 +46,6 @@ import { watchSuspend } from './suspend-watch.ts';
 /** Of the notes that outlive a killed process and not the machine's run. */
 const RUN_FOLDER = '/run/postern';
 
-/** Whom we talked with so shortly before the machine slept is called when it wakes. */
-const TALKING_MILLIS = 45_000;
 /** Calls go by the relays too, which are dialled anew after a sleep. */
 const RELAYS_BACK = millis(500);
 
@@ -179,8 +178,9 @@ export async function runNode(
       (slept) => {
         env.log.info('node: the machine has slept', { seconds: Math.round(slept / 1000) });
         node.networkChanged();
-        const talking = millis(env.now() - slept - TALKING_MILLIS);
-        env.setTimer(after(env.now(), RELAYS_BACK), () => mesh.call(talking));
+        // Those who were not idle when it fell asleep.
+        const since = millis(env.now() - slept - ACTIVE);
+        env.setTimer(after(env.now(), RELAYS_BACK), () => mesh.call(since));
       },
     ),
   );

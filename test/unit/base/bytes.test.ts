@@ -10,6 +10,8 @@ t.test(
     t.equal(new TextDecoder().decode(whole), 'postern');
     t.equal(whole && Object.getPrototypeOf(whole), Uint8Array.prototype, 'no Buffer');
     t.same(await collect(Readable.from([]), 0), new Uint8Array());
+    const bytes = Array.from({ length: 300_000 }, () => new Uint8Array(1));
+    t.equal((await collect(Readable.from(bytes), bytes.length))?.length, bytes.length, 'by bytes');
     let given = 0;
     async function* endless(): AsyncGenerator<Uint8Array> {
       while (true) {
