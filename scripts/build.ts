@@ -28,6 +28,7 @@ import type { Bundle } from './build/bundle.ts';
 import { bundle, infoOf } from './build/bundle.ts';
 import { trimmed } from './build/elf.ts';
 import { licences } from './build/licences.ts';
+import { NODE_FLAGS } from './build/node-flags.ts';
 import { packageFolder, TOP } from './build/packages.ts';
 import { CACHE } from './debian.ts';
 import { kernelsWasm } from './kernels.ts';
@@ -35,23 +36,6 @@ import { lock, main, run } from './run.ts';
 
 const ARCHITECTURES = ['x64', 'arm64'] as const;
 type Architecture = (typeof ARCHITECTURES)[number];
-
-/**
- * Node's own flags, fixed: the environment cannot add to them (NODE_OPTIONS), since the program may run as root.
- * SIGUSR1 would open a debugger's port on loopback, to every user of the machine. A young generation of 1 MB
- * holds the main thread's memory down: after 400 `wg show`, 25 MB of the process's own against 30. The control
- * server collects garbage when it is at rest (src/control/upkeep/thread-memory.ts), and a start what it has left
- * (src/linux/malloc.ts), hence --expose-gc; V8's own idea of that is 30 ms of five threads half a minute after each
- * thread's start, hence no memory reducer. A WASM kernel that is compiled when it is first called takes 0.2 ms of
- * somebody's first packet, so all are compiled at the start.
- */
-const FLAGS = [
-  '--max-semi-space-size=1',
-  '--expose-gc',
-  '--no-memory-reducer',
-  '--disable-sigusr1',
-  '--no-wasm-lazy-compilation',
-] as const;
 
 await main(async () => {
   const { values, positionals } = parseArgs({
@@ -118,7 +102,7 @@ async function buildOne(
     // Both hold code for the architecture that makes them.
     useSnapshot: false,
     useCodeCache: false,
-    execArgv: FLAGS,
+    execArgv: NODE_FLAGS,
     execArgvExtension: 'none',
     assets: Object.fromEntries(
       [...Object.keys(assets), 'kernels.wasm', 'koffi.node'].map((asset) => [asset, asset]),

@@ -17,6 +17,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SMALL_YOUNG_GENERATION } from '../../scripts/build/node-flags.ts';
 import type { Child, Ending } from './child.ts';
 import { until } from './child.ts';
 import type { Host } from './lab.ts';
@@ -51,10 +52,10 @@ const SOCKETS = '/var/run/wireguard';
 const DEBIAN = '/usr/bin/wireguard-go';
 const CURRENT: string = process.env['WIREGUARD_GO'] ?? join(HERE, '.cache/peers/bin/wireguard');
 
-/** Our own command line, up to the verb. */
+/** Our own command line, up to the verb; its memory is the single executable's. */
 export const OURS: readonly string[] = process.env['POSTERN_BIN']
   ? [process.env['POSTERN_BIN']]
-  : [join(HERE, 'node_modules/.bin/node'), join(HERE, 'src/main.ts')];
+  : [join(HERE, 'node_modules/.bin/node'), SMALL_YOUNG_GENERATION, join(HERE, 'src/main.ts')];
 
 /** `ours`, or what POSTERN_UNDER_TEST has put in its place. */
 export const UNDER_TEST: ImplementationName = implementationName(
