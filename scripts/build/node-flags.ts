@@ -1,4 +1,6 @@
-/** As small as it gets, for main threads: after 400 `wg show`, 25 MB of the process's own against 30. */
+/** How Node is started in the single executable, and in part where tests and benchmarks run the source. */
+
+/** 1 MB, which holds the main thread's memory down: after 400 `wg show`, 25 MB of the process's own against 30. */
 export const SMALL_YOUNG_GENERATION = '--max-semi-space-size=1';
 
 /**

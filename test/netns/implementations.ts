@@ -52,7 +52,7 @@ const SOCKETS = '/var/run/wireguard';
 const DEBIAN = '/usr/bin/wireguard-go';
 const CURRENT: string = process.env['WIREGUARD_GO'] ?? join(HERE, '.cache/peers/bin/wireguard');
 
-/** Our own command line, up to the verb; its memory is the single executable's. */
+/** Our own command line, up to the verb; its heap grows no more than the single executable's. */
 export const OURS: readonly string[] = process.env['POSTERN_BIN']
   ? [process.env['POSTERN_BIN']]
   : [join(HERE, 'node_modules/.bin/node'), SMALL_YOUNG_GENERATION, join(HERE, 'src/main.ts')];
